@@ -1,0 +1,1 @@
+"""Datasets: import, the store, the drawn faces, batches and augmentation."""
