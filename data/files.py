@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from data.errors import MissingError
+from data.errors import MissingError, UserError
 
 PARTIAL = ".partial-"
 
@@ -61,16 +61,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             raise
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+@contextmanager
+def atomic_file(path: Path, needed_bytes: int = 0) -> Iterator[Path]:
+    """Yield a file name to write to, and move it to `path` when the block ends well.
 
     Raises:
         MissingError: the disk is full or not writable. What stood at `path` is intact.
     """
     partial = partial_path(path)
-    with storage_errors(path, len(content)):
+    with storage_errors(path, needed_bytes):
         try:
-            partial.write_bytes(content)
+            yield partial
             sync(partial)
             os.replace(partial, path)
             sync(path.parent)
@@ -78,6 +79,16 @@ def write_atomic(path: Path, content: bytes) -> None:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        MissingError: the disk is full or not writable. What stood at `path` is intact.
+    """
+    with atomic_file(path, len(content)) as partial:
+        partial.write_bytes(content)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -104,6 +115,8 @@ def storage_errors(path: Path, needed_bytes: int = 0) -> Iterator[None]:
     """Turn a full or read-only disk into a MissingError with bytes needed and free."""
     try:
         yield
+    except UserError:
+        raise  # it has its words already
     except Exception as error:
         cause = _storage_cause(error)
         if cause is None:
@@ -125,4 +138,7 @@ def _storage_message(path: Path, cause: OSError, needed_bytes: int) -> str:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     needed = f"needs {needed_bytes:,} bytes, " if needed_bytes else ""
     free = f"{shutil.disk_usage(folder).free:,} bytes are free"
-    return f"cannot write {path}: {cause.strerror} ({needed}{free}); make room or choose another folder"
+    return (
+        f"cannot write {path}: {cause.strerror} ({needed}{free}); "
+        "make room or choose another folder"
+    )

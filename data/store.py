@@ -1,11 +1,11 @@
 """The store: a data set as one memory-mapped array of pixels with a JSON card beside it.
 
-    DIR/images.npy    uint8 [N, 3, 64, 64]
-        card.json     what it is: sources, counts, hash, transform, library versions
-        labels.npy    int64 [N], where the source had labels
-        factors.csv   one row an image, for the drawn faces
-        skipped.csv   one row a rejected file, for imports
-        split.json    the held-out rows, after `bench data split`
+images.npy    uint8 [N, 3, 64, 64]
+card.json     what it is: sources, counts, hash, transform, library versions
+labels.npy    int64 [N], where the source had labels
+factors.csv   one row an image, for the drawn faces
+skipped.csv   one row a rejected file, for imports
+split.json    the held-out rows, after `bench data split`
 """
 
 import hashlib
@@ -137,7 +137,8 @@ class StoreWriter:
 
     def append(self, images: NDArray[np.uint8]) -> None:
         """Add images, uint8 [n, 3, 64, 64]."""
-        assert images.dtype == np.uint8 and images.shape[1:] == IMAGE_SHAPE, images.shape
+        assert images.dtype == np.uint8, images.dtype
+        assert images.shape[1:] == IMAGE_SHAPE, images.shape
         self._file.write(np.ascontiguousarray(images).data)
         self.count += len(images)
 

@@ -1,0 +1,1 @@
+"""The `bench` command and what it measures with."""

@@ -1,0 +1,41 @@
+"""`bench`: people enter here."""
+
+import sys
+
+import click
+
+from benchmarks.commands.data import data
+from benchmarks.commands.doctor import doctor
+from benchmarks.commands.models import models
+from benchmarks.commands.plot import plot
+from benchmarks.commands.run import run
+from benchmarks.commands.speed import speed
+from benchmarks.commands.table import table
+from data.errors import UserError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gan-versus", prog_name="bench")
+def bench() -> None:
+    """StyleGAN or DCGAN? Train both with one trainer, measure both with one yardstick.
+
+    \b
+    bench run                          train a DCGAN on drawn faces
+    bench run --data photos.zip        ... on your own images
+    bench table                        every run, every number
+    """
+
+
+for command in (data, doctor, models, plot, run, speed, table):
+    bench.add_command(command)
+
+
+def main() -> None:
+    """Run `bench`; a user's mistake is one line on stderr and an exit code, never a traceback."""
+    try:
+        bench(prog_name="bench")
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,258 @@
+"""`bench run`: train a model, or go on with a run."""
+
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmarks.commands.options import results_option
+from data.errors import UserError
+
+if TYPE_CHECKING:
+    from data.store import Store
+    from training.config import RunConfig
+    from training.loop import Trainer
+    from training.run_dir import RunDir
+
+DATASETS = Path("datasets")
+FACES, FACES_SEED = 20_000, 0
+
+
+@click.command()
+@click.option("--model", help="The family: see `bench models`.  [default: dcgan]")
+@click.option("--variant", help="The published network: see `bench models`.")
+@click.option(
+    "--data",
+    "source",
+    type=click.Path(path_type=Path),
+    help="A data set, or an image archive or folder.  [default: drawn faces]",
+)
+@click.option("--kimg", type=float, help="Train for so many thousand real images.  [default: 200]")
+@click.option("--batch", type=int, help="Images a step.  [default: the variant's]")
+@click.option("--seed", type=int, help="Of weights, order, latents and noise.  [default: 0]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    help="auto times a few steps and takes the fastest.  [default: auto]",
+)
+@click.option(
+    "--memory-format",
+    type=click.Choice(["auto", "contiguous", "channels_last"]),
+    help="Layout of images in memory, likewise.  [default: auto]",
+)
+@click.option("--tick", "tick_kimg", type=float, help="A line of stats every so many kimg. [4]")
+@click.option("--snap", "snap_kimg", type=float, help="A snapshot and sheet every so many. [40]")
+@click.option("--save-minutes", type=float, help="A checkpoint at least this often. [5]")
+@click.option("--ema", "ema_kimg", type=float, help="Half-life of G's average, in kimg. [10]")
+@click.option("--mirror/--no-mirror", default=None, help="Flip reals at random.")
+@click.option("--augment", multiple=True, metavar="NAME:P", help="Real-only, such as animerush:0.2")
+@click.option(
+    "--on-collapse",
+    type=click.Choice(["record", "stop", "rollback"]),
+    help="When samples lose their variety.  [default: record]",
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A model's option.")
+@click.option("--resume", metavar="RUN", help="Go on with a run: an id, a path or `latest`.")
+@click.option("--dry-run", is_flag=True, help="Print the configuration, time and disk; stop there.")
+@results_option
+def run(
+    model: str | None,
+    variant: str | None,
+    source: Path | None,
+    settings: tuple[str, ...],
+    resume: str | None,
+    dry_run: bool,
+    results: Path,
+    **training: Any,
+) -> None:
+    """Train a model.
+
+    \b
+    bench run --model dcgan --variant simple --data datasets/anime19k --kimg 190
+    bench run --set loss=lsgan --set lr_g=3e-4 --augment animerush:0.2
+    bench run --resume latest
+
+    Ctrl-C finishes the step, saves, and says how to go on; the resumed run is the run that was
+    never stopped. What a run leaves is described in results/README.md.
+    """
+    from training.run_dir import RunDir
+
+    training = {name: value for name, value in training.items() if value not in (None, ())}
+    if resume:
+        started = RunDir.find(results, resume)
+        with started.locked():
+            go_on(started, model, variant, source, settings, training)
+        return
+    config, store = new_config(model or "dcgan", variant, source, settings, training)
+    if dry_run:
+        print_plan(config, store)
+        return
+    started = RunDir.create(results, config)
+    with started.locked():
+        train_run(started, config, store)
+
+
+def new_config(
+    model: str,
+    variant: str | None,
+    source: Path | None,
+    settings: tuple[str, ...],
+    training: dict[str, Any],
+) -> tuple["RunConfig", "Store"]:
+    """A configuration with nothing left open, and its data."""
+    import models as registered  # noqa: F401 - fills the registry
+    from models.registry import family
+    from training.config import parse_settings, resolve
+    from training.precision import without_auto
+
+    parsed = parse_settings(family(model).options, settings)
+    family(model).variant(variant)
+    store = open_data(source)
+    config, decision = without_auto(resolve(model, variant, parsed, training, store), store)
+    say(decision)
+    return config, store
+
+
+def open_data(source: Path | None) -> "Store":
+    """The data set that was asked for, or the drawn faces, drawn on first use."""
+    from tqdm import tqdm
+
+    from data.faces import write_faces
+    from data.importer import open_dataset
+    from data.store import Store
+
+    if source is not None:
+        store = open_dataset(source, DATASETS / "imported")
+    else:
+        folder = DATASETS / "faces"
+        if folder.exists():
+            say(f"no --data: training on the drawn faces in {folder}")
+        else:
+            say(f"no --data: drawing {FACES:,} faces (seed {FACES_SEED}) into {folder}")
+            with tqdm(total=FACES, unit="face", disable=not sys.stderr.isatty()) as bar:
+                write_faces(folder, FACES, FACES_SEED, bar.update)
+        store = Store(folder)
+    store.verify()
+    return store
+
+
+def go_on(
+    started: "RunDir",
+    model: str | None,
+    variant: str | None,
+    source: Path | None,
+    settings: tuple[str, ...],
+    training: dict[str, Any],
+) -> None:
+    """Resume a run with the configuration that it has; other flags must agree with it."""
+    from data.importer import open_dataset
+    from training.config import data_identity, parse_settings
+
+    saved = started.config
+    path = source or Path(saved.data["path"])
+    if not path.exists():
+        raise UserError(f"{path} is gone: say where the run's data is now with --data")
+    store = open_dataset(path, DATASETS / "imported")
+    store.verify()
+    config = dataclasses.replace(
+        saved,
+        model=model or saved.model,
+        variant=variant or saved.variant,
+        options=dataclasses.replace(saved.options, **parse_settings(type(saved.options), settings)),
+        training=dataclasses.replace(saved.training, **training),
+        data=data_identity(store),
+    )
+    saved.refuse_changes(config)
+    train_run(started, config, store, resumed=True)
+
+
+def train_run(
+    started: "RunDir", config: "RunConfig", store: "Store", resumed: bool = False
+) -> None:
+    """Train in a locked run directory, and leave pictures and a status whatever happens."""
+    from benchmarks.curves import draw_curves
+    from training.checkpoint import load_checkpoint
+    from training.console import Console
+    from training.loop import Trainer, train
+    from training.stop import StopRequest
+
+    trainer = Trainer(config, store)
+    with Console(started.path / "log.txt", config.training.nimg) as console, StopRequest() as stop:
+        if resumed:
+            trainer.load(load_checkpoint(started.path / "checkpoints", console.say))
+            started.forget_after(trainer.nimg)
+            console.say(f"going on with {started.id} from kimg {trainer.nimg / 1000:.1f}")
+        else:
+            console.say(f"{started.path}: {describe_run(trainer)}")
+        started.begin(config, trainer.nimg, trainer.device)
+        try:
+            ending = train(started, trainer, console, stop, record)
+        except BaseException as error:
+            started.set_status("failed", error=f"{type(error).__name__}: {error}")
+            raise
+        started.set_status(ending, nimg=trainer.nimg)
+        draw_curves(started)
+        console.say(f"{ending} at kimg {trainer.nimg / 1000:.1f}: look at {started.path}")
+        if stop.signal:
+            console.say(f"go on with: bench run --resume {started.id}")
+            sys.exit(128 + stop.signal)
+
+
+def record(started: "RunDir", trainer: "Trainer") -> None:
+    """Add what training has cost so far to the run's measurements."""
+    from training.environment import peak_memory_bytes
+    from training.run_dir import METRICS
+
+    row = {
+        "metric": "training",
+        "nimg": trainer.nimg,
+        "kimg": trainer.nimg / 1000,
+        "g_updates": trainer.updates("G"),
+        "train_sec": trainer.seconds,
+        "images_per_sec": trainer.nimg / trainer.seconds,
+        "peak_memory_bytes": peak_memory_bytes(trainer.device),
+    }
+    started.append(METRICS, row)
+
+
+def print_plan(config: "RunConfig", store: "Store") -> None:
+    """The resolved configuration, and what it would take, as JSON on stdout."""
+    from training.checkpoint import KEPT, serialise
+    from training.loop import Trainer
+    from training.precision import seconds_per_image
+
+    training = config.training
+    trainer = Trainer(config, store)
+    snapshot_bytes = len(serialise(trainer.generator_weights()))
+    optimizer_bytes = 2 * sum(
+        p.nbytes for module in (trainer.gan.G, trainer.gan.D) for p in module.parameters()
+    )
+    checkpoint_bytes = len(serialise(trainer.weights())) + optimizer_bytes
+    snapshots = math.ceil(training.kimg / training.snap_kimg)
+    estimate = {
+        "hours": round(seconds_per_image(config, store) * training.nimg / 3600, 2),
+        "disk_mb": round((snapshots * snapshot_bytes + (KEPT + 1) * checkpoint_bytes) / 1e6),
+    }
+    click.echo(json.dumps({"config": config.to_dict(), "estimate": estimate}, indent=2))
+
+
+def describe_run(trainer: "Trainer") -> str:
+    """What is trained, in a line."""
+    from models.registry import count_parameters
+
+    config = trainer.config
+    return (
+        f"{config.model} {config.variant} "
+        f"(G {count_parameters(trainer.gan.G):,}, D {count_parameters(trainer.gan.D):,}) "
+        f"on {config.data['images']:,} images of {config.data['name']}, "
+        f"{config.training.kimg:g} kimg in batches of {config.training.batch}"
+    )
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,46 @@
+"""`bench table`: the results."""
+
+from pathlib import Path
+
+import click
+
+from benchmarks.commands.options import json_option, results_option
+
+# What fits a terminal; --csv and --json have every column.
+SHORT = {
+    "run": "run",
+    "status": "status",
+    "metric": "metric",
+    "kimg": "kimg",
+    "g_updates": "G updates",
+    "train_sec": "train sec",
+    "images_per_sec": "img/s",
+    "precision": "precision",
+    "seed": "seed",
+}
+
+
+@click.command()
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, every column.")
+@json_option
+@results_option
+def table(as_csv: bool, as_json: bool, results: Path) -> None:
+    """Print one row for each measurement of each run.
+
+    \b
+    bench table
+    bench table --csv > results.csv
+    In Python: from eval.table import load; load("results")
+    """
+    from eval.table import load
+
+    rows = load(results)
+    if as_csv:
+        click.echo(rows.to_csv(index=False), nl=False)
+    elif as_json:
+        click.echo(rows.to_json(orient="records", indent=2))
+    elif rows.empty:
+        click.echo(f"no runs in {results} yet: bench run", err=True)
+    else:
+        short = rows[list(SHORT)].rename(columns=SHORT)
+        click.echo(short.to_string(index=False, na_rep="-", float_format="{:,.1f}".format))

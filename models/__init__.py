@@ -1,0 +1,3 @@
+"""GAN families. Importing this package registers every family; `models.registry` lists them."""
+
+from models import dcgan as dcgan

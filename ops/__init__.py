@@ -1,0 +1,1 @@
+"""Fused ops, compiled for CPU and CUDA, are to live here; there are none yet."""

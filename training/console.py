@@ -1,0 +1,45 @@
+"""What a run says: a bar where someone watches, plain lines where nobody does, both in log.txt."""
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tqdm import tqdm
+
+
+class Console:
+    """Lines and progress of one run, on stderr and in its log."""
+
+    def __init__(self, log: Path, total: int) -> None:
+        """Progress goes to `total` images."""
+        self._log = log.open("a", encoding="utf-8")
+        self._bar = tqdm(
+            total=total,
+            unit="img",
+            unit_scale=True,
+            smoothing=0.05,
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def say(self, line: str) -> None:
+        self._log.write(line + "\n")
+        self._log.flush()
+        tqdm.write(line, file=sys.stderr)
+
+    def advance(self, nimg: int) -> None:
+        """Move the bar to `nimg` images."""
+        self._bar.update(nimg - self._bar.n)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        self._log.close()

@@ -1,0 +1,70 @@
+"""Where a run runs: versions and hardware, for the record."""
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = (
+    "gan-versus",
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "pandas",
+    "scipy",
+    "clean-fid",
+    "safetensors",
+)
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Versions, hardware and threads, as JSON can hold them."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "hardware": hardware(device),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
+    }
+
+
+def hardware(device: torch.device) -> str:
+    """The processor that does the work, such as "NVIDIA H200" or "Xeon (2 threads)"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_cpu_name()} ({torch.get_num_threads()} threads)"
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """The most memory used so far: the GPU's, or this process's; None where nobody knows."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if os.name == "nt":
+        return None
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

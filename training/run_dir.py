@@ -1,0 +1,167 @@
+"""Run directories: one folder a run, made of files that a person can read.
+
+config.json       every choice, resolved
+environment.json  versions and hardware, a record for each start or resumption
+status.json       where it stands
+log.txt           what was said on the screen
+stats.jsonl       a line a tick
+metrics.jsonl     a line a measurement
+events.jsonl      a line for what went wrong: collapses, rollbacks, divergence
+reals.png, fakes_*.png, snapshots/, checkpoints/
+"""
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from data.errors import MissingError, UserError
+from data.files import read_json, storage_errors, sweep_partial, write_atomic, write_json
+from training.config import RunConfig
+from training.environment import describe
+
+CONFIG = "config.json"
+ENVIRONMENT = "environment.json"
+STATS = "stats.jsonl"
+METRICS = "metrics.jsonl"
+EVENTS = "events.jsonl"
+
+
+class RunDir:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, results: Path, config: RunConfig) -> "RunDir":
+        """Make the next free `NNNNN-model-variant-data` under `results`."""
+        label = re.sub(r"[^\w.-]+", "_", f"{config.model}-{config.variant}-{config.data['name']}")
+        with storage_errors(results):
+            results.mkdir(parents=True, exist_ok=True)
+            taken = [int(p.name[:5]) for p in results.iterdir() if re.match(r"\d{5}-", p.name)]
+            number = max(taken, default=-1) + 1
+            while True:
+                try:
+                    (path := results / f"{number:05d}-{label}").mkdir()
+                    break
+                except FileExistsError:  # another process was faster
+                    number += 1
+        run = cls(path)
+        write_json(path / CONFIG, config.to_dict())
+        return run
+
+    @classmethod
+    def find(cls, results: Path, run: str) -> "RunDir":
+        """A run by path, by id, by the number its id begins with, or `latest`.
+
+        Raises:
+            MissingError: there is none.
+        """
+        if run == "latest":
+            runs = cls.all(results)
+            if not runs:
+                raise MissingError(f"there is no run in {results} yet; make one with `bench run`")
+            return max(runs, key=lambda r: r.status.get("started", 0.0))
+        named = [Path(run), results / run, *sorted(results.glob(f"{run}-*"))]
+        for path in named:
+            if (path / CONFIG).is_file():
+                return cls(path)
+        raise MissingError(f"there is no run {run} in {results}; `bench table` lists the runs")
+
+    @classmethod
+    def all(cls, results: Path) -> list["RunDir"]:
+        """The runs directly under `results`, by name."""
+        return [cls(path.parent) for path in sorted(results.glob(f"*/{CONFIG}"))]
+
+    @property
+    def id(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def config(self) -> RunConfig:
+        try:
+            return RunConfig.from_dict(read_json(self.path / CONFIG))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self.path / CONFIG} cannot be read: {error}") from error
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The last status; a run that says it is running and holds no lock was killed."""
+        try:
+            status: dict[str, Any] = read_json(self.path / "status.json")
+        except (OSError, ValueError):
+            return {"state": "unknown"}
+        if status["state"] == "running" and not self._is_locked():
+            status["state"] = "killed"
+        return status
+
+    def begin(self, config: RunConfig, nimg: int, device: torch.device) -> None:
+        """Record that training starts, or goes on, from `nimg` images."""
+        write_json(self.path / CONFIG, config.to_dict())
+        path = self.path / ENVIRONMENT
+        starts = read_json(path) if path.exists() else []
+        write_json(path, [*starts, {"nimg": nimg, **describe(device)}])
+        self.set_status("running", nimg=nimg, started=time.time())
+
+    def set_status(self, state: str, **details: Any) -> None:
+        """Record where the run stands, keeping what is not named."""
+        write_json(self.path / "status.json", {**self.status, "state": state, **details})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the lock dies with it.
+
+        Raises:
+            UserError: another process is training it.
+        """
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                for folder in (self.path, self.path / "snapshots", self.path / "checkpoints"):
+                    folder.mkdir(exist_ok=True)
+                    sweep_partial(folder)
+                yield
+        except Timeout:
+            raise UserError(f"{self.path} is being trained by another process") from None
+
+    def _is_locked(self) -> bool:
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Add a line to one of the .jsonl files. What is not finite has no JSON form: null."""
+        line = json.dumps({name: _finite(value) for name, value in row.items()}) + "\n"
+        with storage_errors(self.path / name, len(line)), (self.path / name).open("a") as file:
+            file.write(line)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The lines of one of the .jsonl files; one that a kill cut short does not count."""
+        path = self.path / name
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def forget_after(self, nimg: int) -> None:
+        """Drop what was recorded beyond a checkpoint, before training goes on from it."""
+        for name in (STATS, METRICS):
+            kept = [row for row in self.rows(name) if row["nimg"] <= nimg]
+            self._rewrite(name, kept)
+        for path in [*self.path.glob("fakes_*.png"), *self.path.glob("snapshots/0*")]:
+            if int(re.sub(r"\D", "", path.name.partition(".")[0])) > nimg:
+                path.unlink()
+
+    def _rewrite(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        write_atomic(self.path / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,61 @@
+"""Snapshots: a generator's weights, raw and averaged, in one file that explains itself."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import safetensors
+import torch
+
+from data.errors import UserError
+from data.files import sha256_file, write_atomic
+from models.registry import GAN, family
+from training.checkpoint import serialise
+from training.config import RunConfig
+
+if TYPE_CHECKING:
+    from training.loop import Trainer
+
+Weights = Literal["raw", "ema"]
+
+
+def save_snapshot(folder: Path, trainer: "Trainer") -> None:
+    """Write `<nimg>.safetensors` and its SHA-256, as `sha256sum --check` reads it.
+
+    The averaged G's batch-norm statistics must have been refreshed.
+    """
+    metadata = {"config": json.dumps(trainer.config.to_dict()), "nimg": str(trainer.nimg)}
+    path = folder / f"{trainer.nimg:09d}.safetensors"
+    write_atomic(path, serialise(trainer.generator_weights(), metadata))
+    write_atomic(path.with_suffix(".sha256"), f"{sha256_file(path)}  {path.name}\n".encode())
+
+
+def load_snapshot(path: Path, weights: Weights = "ema") -> GAN:
+    """A GAN with a snapshot's generator in eval mode; its D is untrained.
+
+    Args:
+        weights: as trained, or averaged.
+
+    Raises:
+        UserError: the file is missing or does not match its SHA-256.
+    """
+    try:
+        digest = path.with_suffix(".sha256").read_text().split()[0]
+        intact = sha256_file(path) == digest
+    except (OSError, IndexError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not intact:
+        raise UserError(f"{path} does not match its SHA-256: it is damaged; use another snapshot")
+    prefix = {"raw": "G.", "ema": "G_ema."}[weights]
+    with safetensors.safe_open(path, framework="pt") as file:
+        config = RunConfig.from_dict(json.loads(file.metadata()["config"]))
+        tensors = {
+            name.removeprefix(prefix): file.get_tensor(name)
+            for name in file.keys()  # noqa: SIM118 - it is no mapping
+            if name.startswith(prefix)
+        }
+    with torch.random.fork_rng():
+        gan = family(config.model).build(config.options)
+    gan.G.load_state_dict(tensors)
+    gan.G.eval()
+    return gan
