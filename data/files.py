@@ -38,14 +38,16 @@ def sweep_partial(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, needed_bytes: int = 0) -> Iterator[Path]:
     """Yield a folder to write into, and move it to `path` when the block ends well.
+
+    `needed_bytes`, where they are known beforehand, are part of an error's message.
 
     Raises:
         MissingError: the disk is full or not writable. Nothing is left behind.
     """
     partial = partial_path(path)
-    with storage_errors(path):
+    with storage_errors(path, needed_bytes):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()

@@ -23,7 +23,6 @@ from data.files import (
     partial_path,
     read_json,
     sha256_file,
-    storage_errors,
     sync,
     write_json,
 )
@@ -59,10 +58,7 @@ def save_checkpoint(
     files = {WEIGHTS: serialise(weights), STATE: buffer.getvalue()}
     if path.exists():
         remove(path)
-    with (
-        storage_errors(path, sum(len(content) for content in files.values())),
-        atomic_folder(path) as partial,
-    ):
+    with atomic_folder(path, sum(len(content) for content in files.values())) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
             sync(partial / name)

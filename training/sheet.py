@@ -3,7 +3,6 @@
 import io
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -19,10 +18,14 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def write_sheet(path: Path, images: Tensor) -> None:
-    """Write uint8 [N, 3, H, W] as a PNG grid of eight columns; N is a multiple of eight."""
+    """Write uint8 [N, 3, H, W] as a PNG grid of eight columns; what is left of a row is black."""
     count, channels, height, width = images.shape
-    grid = images.cpu().view(count // COLUMNS, COLUMNS, channels, height, width)
-    pixels = grid.permute(0, 3, 1, 4, 2).reshape(-1, COLUMNS * width, channels)
+    rows = -(-count // COLUMNS)
+    grid = torch.zeros(rows * COLUMNS, channels, height, width, dtype=torch.uint8)
+    grid[:count] = images.cpu()
+    grid = grid.view(rows, COLUMNS, channels, height, width).permute(0, 3, 1, 4, 2)
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels.numpy())).save(buffer, "PNG")
+    Image.fromarray(grid.reshape(rows * height, COLUMNS * width, channels).numpy()).save(
+        buffer, "PNG"
+    )
     write_atomic(path, buffer.getvalue())

@@ -24,7 +24,8 @@ def save_snapshot(folder: Path, trainer: "Trainer") -> None:
 
     The averaged G's batch-norm statistics must have been refreshed.
     """
-    metadata = {"config": json.dumps(trainer.config.to_dict()), "nimg": str(trainer.nimg)}
+    # One entry: safetensors writes several in no particular order.
+    metadata = {"run": json.dumps({"nimg": trainer.nimg, "config": trainer.config.to_dict()})}
     path = folder / f"{trainer.nimg:09d}.safetensors"
     write_atomic(path, serialise(trainer.generator_weights(), metadata))
     write_atomic(path.with_suffix(".sha256"), f"{sha256_file(path)}  {path.name}\n".encode())
@@ -48,7 +49,7 @@ def load_snapshot(path: Path, weights: Weights = "ema") -> GAN:
         raise UserError(f"{path} does not match its SHA-256: it is damaged; use another snapshot")
     prefix = {"raw": "G.", "ema": "G_ema."}[weights]
     with safetensors.safe_open(path, framework="pt") as file:
-        config = RunConfig.from_dict(json.loads(file.metadata()["config"]))
+        config = RunConfig.from_dict(json.loads(file.metadata()["run"])["config"])
         tensors = {
             name.removeprefix(prefix): file.get_tensor(name)
             for name in file.keys()  # noqa: SIM118 - it is no mapping

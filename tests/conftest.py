@@ -1,0 +1,66 @@
+"""What many tests need: a small store, and trainers small enough to train in a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import models  # noqa: F401 - fills the registry
+from data.store import Store, write_store
+from training.config import RunConfig, resolve
+from training.loop import Trainer
+
+TINY = {"z_dim": 8, "g_channels": (16, 8, 8, 8), "d_channels": (8, 8, 8, 16)}
+TRAINING = {
+    "device": "cpu",
+    "precision": "fp32",
+    "memory_format": "channels_last",
+    "batch": 4,
+    "kimg": 0.028,  # seven steps
+    "tick_kimg": 0.008,
+    "snap_kimg": 0.016,
+}
+
+ConfigMaker = Callable[..., RunConfig]
+TrainerMaker = Callable[..., Trainer]
+
+
+def write_pictures(folder: Path, count: int, seed: int = 0) -> Store:
+    """A store of blurred noise: pictures with some structure, all different."""
+    noise = torch.from_numpy(np.random.default_rng(seed).random((count, 3, 8, 8), np.float32))
+    smooth = torch.nn.functional.interpolate(noise, 64, mode="bilinear")
+    with write_store(folder, {"kind": "test"}) as (writer, _):
+        writer.append((smooth * 255).to(torch.uint8).numpy())
+    return Store(folder)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Ten pictures: with batches of four, batches span epochs."""
+    return write_pictures(tmp_path_factory.mktemp("data") / "pictures", 10)
+
+
+@pytest.fixture
+def make_config(store: Store) -> ConfigMaker:
+    def make(
+        variant: str = "simple", settings: dict[str, Any] | None = None, **training: Any
+    ) -> RunConfig:
+        tiny = {} if variant == "sapienza" else TINY
+        return resolve(
+            "dcgan", variant, {**tiny, **(settings or {})}, {**TRAINING, **training}, store
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_trainer(store: Store, make_config: ConfigMaker) -> TrainerMaker:
+    def make(
+        variant: str = "simple", settings: dict[str, Any] | None = None, **training: Any
+    ) -> Trainer:
+        return Trainer(make_config(variant, settings, **training), store)
+
+    return make
