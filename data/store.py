@@ -57,7 +57,7 @@ class Store:
             # Copy-on-write pages: torch warns of arrays that it must not write to.
             self.images = np.load(folder / IMAGES, mmap_mode="c")
             whole = self.images.shape == (self.card["count"], *IMAGE_SHAPE)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder} is damaged ({error}); import it again") from error
         if not whole or self.images.dtype != np.uint8:
             raise UserError(
@@ -90,9 +90,16 @@ class Store:
             )
 
     def rows(self, part: str = "train") -> NDArray[np.int64]:
-        """The rows of one part: `train` and `heldout` after a split, all of them before."""
+        """The rows of one part: `train` and `heldout` after a split, all of them before.
+
+        Raises:
+            UserError: the split is damaged.
+        """
         path = self.folder / SPLIT
-        heldout = np.array(read_json(path)["heldout"] if path.exists() else [], dtype=np.int64)
+        try:
+            heldout = np.array(read_json(path)["heldout"] if path.exists() else [], dtype=np.int64)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is damaged ({error}); split it again") from error
         if part == "heldout":
             return heldout
         return np.setdiff1d(np.arange(len(self)), heldout)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -339,6 +341,15 @@ def test_a_broader_face_is_broader() -> None:
     assert rises(sweep("face_width", skin, face=face, steps=3), by=3)
 
 
+def test_femininity_narrows_the_jaw() -> None:
+    def jaw(factors: Factors) -> int:
+        red, greens, _ = np.moveaxis(pixels(factors)[51], 1, 0)
+        return -((red > 215) & (greens > 175)).sum()
+
+    face = replace(PLAIN, hair_style="spiky", hair_length=0.0, background_hue=200.0)
+    assert rises(sweep("femininity", jaw, face=face, steps=3), by=2)
+
+
 # Data sets of faces.
 
 
@@ -355,6 +366,8 @@ def test_a_set_is_the_same_for_any_number_of_processes_and_faces(tmp_path: Path)
 
     for name in ("images.npy", "factors.csv", "card.json"):
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "pair" / name).read_bytes()
+    last = np.asarray(draw(sample_factors(0, 149))).transpose(2, 0, 1)
+    np.testing.assert_array_equal(alone.images[149], last)
     assert sum(finished) == 150
     assert len(finished) > 1
     np.testing.assert_array_equal(few.images, alone.images[:20])
@@ -397,21 +410,24 @@ if __name__ == "__main__":
 """
 
 
-def long_run(tmp_path: Path) -> subprocess.Popen[str]:
+@pytest.fixture
+def long_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A big set in the making, in a process group of its own, after its first chunk."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    run = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(script), str(tmp_path / "set")],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert run.stdout is not None
-    assert run.stdout.readline(), run.stderr and run.stderr.read()
-    return run
+    ) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        yield run
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
 
 
 def group_is_gone(group: int, within_seconds: float = 5.0) -> bool:
@@ -426,22 +442,24 @@ def group_is_gone(group: int, within_seconds: float = 5.0) -> bool:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs process groups")
-def test_an_interrupt_leaves_neither_files_nor_workers_nor_their_tracebacks(tmp_path: Path) -> None:
-    run = long_run(tmp_path)
-    os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C does: every process gets it
-    _, errors = run.communicate(timeout=20)
-    assert run.returncode == -signal.SIGINT
+def test_an_interrupt_leaves_neither_files_nor_workers_nor_their_tracebacks(
+    long_run: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    os.killpg(long_run.pid, signal.SIGINT)  # as Ctrl-C does: every process gets it
+    _, errors = long_run.communicate(timeout=20)
+    assert long_run.returncode == -signal.SIGINT
     assert errors.count("Traceback") == 1, errors
-    assert group_is_gone(run.pid)
+    assert group_is_gone(long_run.pid)
     assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs process groups")
-def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
-    run = long_run(tmp_path)
-    run.kill()
-    run.communicate(timeout=20)
-    assert group_is_gone(run.pid)
+def test_workers_do_not_outlive_a_killed_parent(
+    long_run: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    long_run.kill()
+    long_run.wait(timeout=20)
+    assert group_is_gone(long_run.pid)
     assert not (tmp_path / "set").exists()
     assert all(path.name.startswith(PARTIAL) for path in tmp_path.iterdir() if path.is_dir())
 

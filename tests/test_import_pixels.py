@@ -248,6 +248,18 @@ def test_first_frame_of_several(file_format: str) -> None:
     assert "ANIMATED" in decode_image(content, "a").notes
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_jpeg_that_lacks_its_end_marker(progressive: bool, seed: int) -> None:
+    """The marker alone costs no pixel; with two bytes more, some are missing."""
+    whole = encode(noise(70, 90, seed), "JPEG", progressive=progressive)
+    marked, unmarked = decode_image(whole, "a.jpg"), decode_image(whole[:-2], "a.jpg")
+    assert marked.digest == unmarked.digest
+    assert (marked.notes, unmarked.notes) == (set(), {"NO_EOI"})
+    with pytest.raises(Rejected, match="TRUNCATED"):
+        decode_image(whole[:-4], "a.jpg")
+
+
 def test_photo_of_a_phone() -> None:
     """MPO: a JPEG with a second one behind it."""
     content = encode(noise(), "MPO", save_all=True, append_images=[noise(seed=1)])

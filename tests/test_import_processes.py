@@ -12,7 +12,7 @@ import pytest
 
 from data.errors import MissingError
 from data.importer import import_images
-from tests.image_files import encode, noise, pixel_bomb, zip_of
+from tests.image_files import encode, noise, patch_zip, pixel_bomb, zip_of
 
 IMPORT = """
 import sys
@@ -107,9 +107,11 @@ def test_bombs_fit_into_little_memory(tmp_path: Path) -> None:
         "1.png": pixel_bomb(12_000),
         "2.png": pixel_bomb(20_000),
         "3.bmp": bytes(200 * 2**20),
-        "4.png": encode(noise()),
+        "4.bmp": bytes(200 * 2**20),
+        "5.png": encode(noise()),
     }
     zip_of(tmp_path / "in.zip", bombs, method=zipfile.ZIP_DEFLATED)
+    patch_zip(tmp_path / "in.zip", "4.bmp", size=1000)
     done = subprocess.run(
         [sys.executable, "-c", BOMBS],
         cwd=tmp_path,
@@ -118,11 +120,12 @@ def test_bombs_fit_into_little_memory(tmp_path: Path) -> None:
         text=True,
     )
     assert done.stderr == ""
-    assert done.stdout.split("\n")[:4] == [
+    assert done.stdout.splitlines() == [
         "1.png TOO_MANY_PIXELS",
         "2.png TOO_MANY_PIXELS",
         "3.bmp EXPANDS",
-        "4.png accepted",
+        "4.bmp CORRUPT_MEMBER",
+        "5.png accepted",
     ]
 
 

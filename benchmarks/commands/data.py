@@ -12,7 +12,7 @@ import click
 from benchmarks.commands.options import json_option
 from data.errors import UserError
 
-EXISTING = click.Path(exists=False, path_type=Path)
+PATH = click.Path(path_type=Path)
 
 
 class TooManyRejected(UserError):
@@ -39,7 +39,7 @@ class Share(click.ParamType[float]):
         return share
 
 
-folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+folder_argument = click.argument("folder", metavar="DIR", type=PATH)
 
 
 @click.group()
@@ -54,8 +54,8 @@ def data() -> None:
 
 
 @data.command("import")
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=EXISTING)
-@click.option("--out", metavar="DIR", required=True, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=PATH)
+@click.option("--out", metavar="DIR", required=True, type=PATH)
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Stop after N images.")
 @click.option(
     "--max-rejected",
@@ -114,7 +114,7 @@ def import_(
 
 @data.command()
 @folder_argument
-@click.option("--out", metavar="FILE", required=True, type=click.Path(path_type=Path))
+@click.option("--out", metavar="FILE", required=True, type=PATH)
 def export(folder: Path, out: Path) -> None:
     """Write a data set as NVIDIA's dataset zip, labels included.
 
@@ -192,7 +192,7 @@ def split(folder: Path, heldout: int, as_json: bool) -> None:
     metavar="DIR",
     default=Path("datasets/faces"),
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
 )
 def faces(count: int, seed: int, out: Path) -> None:
     """Draw faces by code: the data set that needs no download, with all its factors known.
@@ -211,17 +211,16 @@ def faces(count: int, seed: int, out: Path) -> None:
 
 def import_lines(card: dict[str, Any]) -> list[str]:
     """What is worth knowing of an import, a line a kind; nothing for other data sets."""
-    if card["kind"] != "import":
+    if card.get("kind") != "import":
         return []
     from data.codes import NOTES, REJECTIONS
 
     files = card["files"]
     lines = [f"source      {source['name']} ({source['kind']})" for source in card["sources"]]
     lines.append("sizes       " + counted(card["sizes"]))
-    lines += [
-        f"rejected    {n:,} {code}: {REJECTIONS[code]}" for code, n in card["rejected"].items()
-    ]
-    lines += [f"note        {n:,} {code}: {NOTES[code]}" for code, n in card["notes"].items()]
+    for title, meanings in (("rejected", REJECTIONS), ("notes", NOTES)):
+        for code, count in card[title].items():
+            lines.append(f"{title:<11} {count:,} {code}: {meanings[code]}")
     lines += [f"ignored     {n:,} {kind}" for kind, n in card["ignored"].items()]
     if card["duplicates"]:
         kept = "dropped" if files["duplicates_dropped"] else "kept; --dedupe drops them"
@@ -252,7 +251,11 @@ def item_progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
     from tqdm import tqdm
 
     with tqdm(total=total, unit=unit, disable=not sys.stderr.isatty()) as bar:
-        yield lambda done: bar.update(done) and None
+
+        def show(done: int) -> None:
+            bar.update(done)
+
+        yield show
 
 
 @contextmanager

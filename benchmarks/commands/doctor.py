@@ -12,7 +12,11 @@ PACKAGES = ("benchmarks", "eval", "training", "models", "ops", "data")
 
 @click.command()
 def doctor() -> None:
-    """Say what this machine can do and what is in the way; exit code 3 if something is missing."""
+    """Say what this machine can do and what is in the way; exit code 3 if something is missing.
+
+    \b
+    bench doctor
+    """
     import sys
 
     missing = False
