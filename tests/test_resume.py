@@ -178,7 +178,7 @@ def test_resuming_otherwise_is_refused_with_the_fields(
     with pytest.raises(UserError, match="longer, not shorter"):
         saved.refuse_changes(make_config(kimg=0.01))
     another = write_pictures(tmp_path / "other", 10, seed=1)
-    with pytest.raises(UserError, match="data.sha256"):
+    with pytest.raises(UserError, match=r"data\.sha256"):
         saved.refuse_changes(
             RunConfig(
                 saved.model,

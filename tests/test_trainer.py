@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,9 @@ def test_statistics_of_the_average_are_those_of_its_own_maps(make_trainer: Train
     projection, norm = trainer.average.module.layers[0], trainer.average.module.layers[1]
     maps = projection(torch.cat(trainer._statistics_z))
     torch.testing.assert_close(norm.running_mean, maps.mean(dim=(0, 2, 3)))
-    assert all(torch.equal(a, b) for a, b in zip(before, trainer.average.module.parameters()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(before, trainer.average.module.parameters(), strict=True)
+    )
     assert not trainer.average.module.training
 
 
@@ -230,7 +233,7 @@ def test_seeds_of_neighbouring_steps_are_unrelated() -> None:
     seeds = [step_seed(seed, nimg) for seed in range(20) for nimg in range(0, 6400, 64)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
-    ones = sum(bin(a ^ b).count("1") for a, b in zip(seeds, seeds[1:], strict=False))
+    ones = sum(bin(a ^ b).count("1") for a, b in pairwise(seeds))
     assert ones / len(seeds) / 63 == pytest.approx(0.5, abs=0.02)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmarks.commands.data import file_progress, item_progress
 from benchmarks.commands.options import results_option
 from data.errors import UserError
 
@@ -120,22 +121,21 @@ def new_config(
 
 def open_data(source: Path | None) -> "Store":
     """The data set that was asked for, or the drawn faces, drawn on first use."""
-    from tqdm import tqdm
-
     from data.faces import write_faces
     from data.importer import open_dataset
     from data.store import Store
 
     if source is not None:
-        store = open_dataset(source, DATASETS / "imported")
+        with file_progress() as imported:
+            store = open_dataset(source, DATASETS / "imported", imported)
     else:
         folder = DATASETS / "faces"
         if folder.exists():
             say(f"no --data: training on the drawn faces in {folder}")
         else:
             say(f"no --data: drawing {FACES:,} faces (seed {FACES_SEED}) into {folder}")
-            with tqdm(total=FACES, unit="face", disable=not sys.stderr.isatty()) as bar:
-                write_faces(folder, FACES, FACES_SEED, bar.update)
+            with item_progress(FACES, "face") as progress:
+                write_faces(folder, FACES, FACES_SEED, progress)
         store = Store(folder)
     store.verify()
     return store
