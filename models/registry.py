@@ -46,7 +46,11 @@ class GAN(ABC):
 
     @abstractmethod
     def sample_z(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw latents, float [count, z_dim], on G's device (a given generator must be there)."""
+        """Latents, float [count, z_dim], on G's device.
+
+        Drawn there from torch's global generator, or where the given one lives: from a CPU's, they
+        are the same on every device.
+        """
 
     @abstractmethod
     def phases(self) -> list[Phase]:

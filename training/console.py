@@ -7,13 +7,15 @@ from typing import Self
 
 from tqdm import tqdm
 
+from data.files import storage_errors
+
 
 class Console:
     """Lines and progress of one run, on stderr and in its log."""
 
     def __init__(self, log: Path, total: int) -> None:
         """Progress goes to `total` images."""
-        self._log = log.open("a", encoding="utf-8")
+        self._log = log
         self._bar = tqdm(
             total=total,
             unit="img",
@@ -24,8 +26,8 @@ class Console:
         )
 
     def say(self, line: str) -> None:
-        self._log.write(line + "\n")
-        self._log.flush()
+        with storage_errors(self._log), self._log.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
         tqdm.write(line, file=sys.stderr)
 
     def advance(self, nimg: int) -> None:
@@ -42,4 +44,3 @@ class Console:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.close()
-        self._log.close()

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from data.errors import MissingError
+
 PACKAGES = (
     "gan-versus",
     "torch",
@@ -33,6 +35,17 @@ def describe(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
     }
+
+
+def resolve_device(name: str) -> str:
+    """`auto` to the GPU where there is one; other names to themselves.
+
+    Raises:
+        MissingError: a GPU is asked for, and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MissingError("--device cuda: no CUDA device is visible; use --device cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def hardware(device: torch.device) -> str:

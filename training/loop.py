@@ -11,14 +11,13 @@ from torch import Tensor
 
 from data.augment import Augmentation
 from data.batches import Batches
-from data.errors import MissingError
 from data.store import Store
 from models.registry import Phase, family
 from training.average import Average
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.config import RunConfig
 from training.console import Console
-from training.environment import peak_memory_bytes
+from training.environment import peak_memory_bytes, resolve_device
 from training.meter import FiniteGuard, Meter
 from training.monitor import CollapseMonitor
 from training.run_dir import EVENTS, STATS, RunDir
@@ -125,10 +124,8 @@ class Trainer:
             MissingError: the configuration asks for a GPU, and there is none.
         """
         training = config.training
-        if training.device == "cuda" and not torch.cuda.is_available():
-            raise MissingError("--device cuda: no CUDA device is visible; use --device cpu")
         self.config = config
-        self.device = torch.device(training.device)
+        self.device = torch.device(resolve_device(training.device))
         self.memory_format = MEMORY_FORMATS[training.memory_format]
         self.dtype = DTYPES[training.precision]
 
@@ -179,6 +176,13 @@ class Trainer:
         self.guard.end_step(finite, self._scale)
         self.seconds += time.perf_counter() - started
 
+    def wait(self) -> None:
+        """Wait for the device, as a part of training: a GPU runs behind the steps that feed it."""
+        if self.device.type == "cuda":
+            started = time.perf_counter()
+            torch.cuda.synchronize()
+            self.seconds += time.perf_counter() - started
+
     def update(self, phase: Phase, reals: Tensor) -> Tensor:
         """One optimiser step of one phase, unless a gradient is not finite; returns whether."""
         lr = phase.lr(self.nimg, self.steps // phase.interval)
@@ -218,9 +222,8 @@ class Trainer:
 
     def tick(self) -> dict[str, Any]:
         """The row of stats since the last tick; waits for the device."""
+        self.wait()
         means = self.meter.means()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
         images, seconds = self.nimg - self._tick_start[0], self.seconds - self._tick_start[1]
         self._tick_start = (self.nimg, self.seconds)
         rates = {
@@ -256,6 +259,7 @@ class Trainer:
 
     def save(self, run: RunDir) -> None:
         """Write a checkpoint of everything that the next step depends on."""
+        self.wait()
         save_checkpoint(
             run.path / "checkpoints",
             self.nimg,

@@ -1,22 +1,20 @@
 """`auto`: what runs fastest is found by running it."""
 
 import dataclasses
-import time
 from typing import Any
 
-import torch
-
-from data.errors import MissingError, UserError
+from data.errors import UserError
 from data.store import Store
 from training.config import RunConfig
+from training.environment import resolve_device
 from training.loop import Trainer
 
 CHOICES = {
     "cpu": [("fp32", "contiguous"), ("fp32", "channels_last"), ("bf16", "channels_last")],
     "cuda": [("fp32", "channels_last"), ("bf16", "channels_last"), ("fp16", "channels_last")],
 }
-TRIAL_BATCH = 16
-TRIAL_STEPS = 3
+CPU_TRIAL_BATCH = 16
+TRIAL_STEPS = {"cpu": 3, "cuda": 20}
 
 
 def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
@@ -27,19 +25,14 @@ def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
         MissingError: a GPU was asked for, and there is none.
     """
     training = config.training
-    device = training.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device == "cuda" and not torch.cuda.is_available():
-        raise MissingError("--device cuda: no CUDA device is visible; use --device cpu")
+    device = resolve_device(training.device)
     if (device, training.precision) == ("cpu", "fp16"):
         raise UserError("--precision fp16 needs a GPU; use bf16 or auto")
-    fitting = [
-        (precision, memory_format)
-        for precision, memory_format in CHOICES[device]
+    fitting = dict.fromkeys(
+        (precision, fast if training.memory_format == "auto" else training.memory_format)
+        for precision, fast in CHOICES[device]
         if training.precision in ("auto", precision)
-        and training.memory_format in ("auto", memory_format)
-    ] or [(training.precision, training.memory_format)]
+    )
 
     def chosen(precision: str, memory_format: str, batch: int = training.batch) -> RunConfig:
         changes: dict[str, Any] = {
@@ -51,8 +44,9 @@ def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
         return dataclasses.replace(config, training=dataclasses.replace(training, **changes))
 
     if len(fitting) == 1:
-        return chosen(*fitting[0]), f"device {device}, {' '.join(fitting[0])}"
-    batch = min(TRIAL_BATCH, training.batch)
+        (only,) = fitting
+        return chosen(*only), f"device {device}, {' '.join(only)}"
+    batch = min(CPU_TRIAL_BATCH, training.batch) if device == "cpu" else training.batch
     times = {choice: seconds_per_image(chosen(*choice, batch=batch), store) for choice in fitting}
     best = min(times, key=lambda choice: times[choice])
     timings = ", ".join(f"{' '.join(c)} {1000 * t:.1f}" for c, t in times.items())
@@ -63,10 +57,9 @@ def seconds_per_image(config: RunConfig, store: Store) -> float:
     """The fastest of a few steps of a throw-away trainer, after one to warm up."""
     trainer = Trainer(config, store)
     times = []
-    for _ in range(TRIAL_STEPS):
-        start = time.perf_counter()
+    for _ in range(TRIAL_STEPS[trainer.device.type]):
+        before = trainer.seconds
         trainer.step()
-        if trainer.device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+        trainer.wait()
+        times.append(trainer.seconds - before)
     return min(times[1:]) / config.training.batch

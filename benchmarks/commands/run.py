@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 
 from benchmarks.commands.data import file_progress, item_progress
 from benchmarks.commands.options import results_option
-from data.errors import UserError
+from data.errors import MissingError, UserError
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -84,6 +85,8 @@ def run(
     from training.run_dir import RunDir
 
     training = {name: value for name, value in training.items() if value not in (None, ())}
+    if resume and dry_run:
+        raise UserError("--dry-run plans a new run; what a started one does is in its config.json")
     if resume:
         started = RunDir.find(results, resume)
         with started.locked():
@@ -193,7 +196,8 @@ def train_run(
         try:
             ending = train(started, trainer, console, stop, record)
         except BaseException as error:
-            started.set_status("failed", error=f"{type(error).__name__}: {error}")
+            with suppress(MissingError):  # on a full disk, the error itself is what to tell
+                started.set_status("failed", error=f"{type(error).__name__}: {error}")
             raise
         started.set_status(ending, nimg=trainer.nimg)
         draw_curves(started)

@@ -187,7 +187,8 @@ class DCGAN(GAN):
 
     def sample_z(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         device = next(self.G.parameters()).device
-        z = torch.randn(count, self.options.z_dim, generator=generator, device=device)
+        drawn_on = generator.device if generator else device
+        z = torch.randn(count, self.options.z_dim, generator=generator, device=drawn_on).to(device)
         return z * self.options.latent_std + self.options.latent_mean
 
     def phases(self) -> list[Phase]:
