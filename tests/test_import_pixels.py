@@ -260,6 +260,15 @@ def test_jpeg_that_lacks_its_end_marker(progressive: bool, seed: int) -> None:
         decode_image(whole[:-4], "a.jpg")
 
 
+def test_end_marker_of_a_thumbnail_does_not_count() -> None:
+    thumbnail = encode(noise(), "JPEG")
+    comment = b"\xff\xfe" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    photo = encode(noise(), "JPEG")
+    with_comment = photo[:2] + comment + photo[2:]
+    assert decode_image(with_comment, "a.jpg").notes == set()
+    assert decode_image(with_comment[:-2], "a.jpg").notes == {"NO_EOI"}
+
+
 def test_photo_of_a_phone() -> None:
     """MPO: a JPEG with a second one behind it."""
     content = encode(noise(), "MPO", save_all=True, append_images=[noise(seed=1)])

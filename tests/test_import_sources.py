@@ -182,7 +182,7 @@ def test_exported_zip_is_laid_out_as_nvidias(tmp_path: Path) -> None:
         assert names[-1] == "dataset.json"
         assert json.loads(archive.read("dataset.json")) == {"labels": None}
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
-        assert len({info.date_time for info in archive.infolist()}) == 1
+        assert {info.date_time[0] for info in archive.infolist()} == {1980}
         assert decode_image(archive.read(names[5]), "a.png").notes == set()
 
 
@@ -250,6 +250,12 @@ class TestOpenDataset:
         after = open_dataset(source, tmp_path / "cache")
         assert (len(before), len(after)) == (64, 65)
         assert before.folder != after.folder
+
+    def test_archive_of_the_same_size_is_imported_again(self, tmp_path: Path) -> None:
+        source = zip_of(tmp_path / "in.zip", GOOD)
+        before = open_dataset(source, tmp_path / "cache")
+        os.utime(source, (1, 1))
+        assert open_dataset(source, tmp_path / "cache").folder != before.folder
 
     def test_what_a_killed_import_left_is_removed(self, tmp_path: Path) -> None:
         source, cache = zip_of(tmp_path / "a.zip", GOOD), tmp_path / "cache"

@@ -1,5 +1,6 @@
 """Exact resume: a run stopped anywhere and resumed is bitwise the run that was not."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from training.config import RunConfig
 from training.console import Console
 from training.loop import Trainer, train
 from training.run_dir import STATS, RunDir
+from training.stop import StopRequest
 
 TIMES = {"seconds", "sec_per_kimg", "images_per_sec", "peak_memory_bytes"}
 
@@ -94,26 +96,17 @@ def test_another_seed_is_another_run(make_trainer: TrainerMaker) -> None:
     assert not torch.equal(next(one.gan.G.parameters()), next(other.gan.G.parameters()))
 
 
-class StopAfter:
-    """A stop request that comes true when it has been asked about so many steps."""
+def stop_after(trainer: Trainer, steps: int) -> StopRequest:
+    """A stop request that comes true in the course of a later step."""
+    stop, step, left = StopRequest(), trainer.step, itertools.count(steps - 1, -1)
 
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
+    def counted_step() -> None:
+        step()
+        if next(left) <= 0:
+            stop.signal = signal.SIGINT
 
-    @property
-    def signal(self) -> int | None:
-        # The loop asks once for the save and once for the return: count steps by the second.
-        return signal.SIGINT if self.steps <= 0 else None
-
-    def counted(self, trainer: Trainer) -> Trainer:
-        step = trainer.step
-
-        def counting_step() -> None:
-            step()
-            self.steps -= 1
-
-        trainer.step = counting_step  # type: ignore[method-assign]
-        return trainer
+    trainer.step = counted_step  # type: ignore[method-assign]
+    return stop
 
 
 def advance(run: RunDir, config: RunConfig, store: Store, steps: int) -> str:
@@ -123,8 +116,7 @@ def advance(run: RunDir, config: RunConfig, store: Store, steps: int) -> str:
         if list((run.path / "checkpoints").iterdir()):
             trainer.load(load_checkpoint(run.path / "checkpoints", pytest.fail))
             run.forget_after(trainer.nimg)
-        stop = StopAfter(steps)
-        return train(run, stop.counted(trainer), console, stop, lambda *_: None)  # type: ignore[arg-type]
+        return train(run, trainer, console, stop_after(trainer, steps), lambda *_: None)
 
 
 def stats(run: RunDir) -> list[dict[str, Any]]:
@@ -202,7 +194,7 @@ def bench(cwd: Path, *arguments: str, signal_at_tick: int | None = None) -> tupl
         assert process.stderr is not None
         words = []
         for line in process.stderr:
-            if line.startswith("kimg") and signal_at_tick and len(words) < 100:
+            if line.startswith("tick") and signal_at_tick:
                 process.send_signal(signal_at_tick)
                 signal_at_tick = None
             words.append(line)

@@ -53,6 +53,7 @@ def train(
     if trainer.nimg == 0:
         write_sheet(run.path / "reals.png", trainer.reals)
         write_sheet(run.path / "fakes_000000000.png", trainer.sheet())
+        trainer.save(run)  # a folder that cannot be written to, or a full disk, shows now
 
     while trainer.nimg < config.nimg:
         before = trainer.nimg
@@ -152,6 +153,7 @@ class Trainer:
         self.nimg = 0
         self.rollbacks = 0
         self.seconds = 0.0
+        self.ticks = 0
         self._tick_start = (0, 0.0)  # images and seconds
 
         rows = store.rows("train")[:SHEET_IMAGES]
@@ -226,11 +228,13 @@ class Trainer:
         means = self.meter.means()
         images, seconds = self.nimg - self._tick_start[0], self.seconds - self._tick_start[1]
         self._tick_start = (self.nimg, self.seconds)
+        self.ticks += 1
         rates = {
             f"lr_{phase.name.lower()}": phase.optimizer.param_groups[0]["lr"]
             for phase in self.phases
         }
         return {
+            "tick": self.ticks,
             "nimg": self.nimg,
             "kimg": self.nimg / 1000,
             **means,
@@ -287,6 +291,7 @@ class Trainer:
             "nimg": self.nimg,
             "rollbacks": self.rollbacks,
             "seconds": self.seconds,
+            "ticks": self.ticks,
             "tick_start": self._tick_start,
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers()],
             "scaler": self.scaler.state_dict(),
@@ -316,6 +321,7 @@ class Trainer:
         self.nimg = state["nimg"]
         self.rollbacks = state["rollbacks"]
         self.seconds = state["seconds"]
+        self.ticks = state["ticks"]
         self._tick_start = state["tick_start"]
 
     @contextmanager
@@ -357,6 +363,7 @@ def tick_line(tick: dict[str, Any]) -> str:
     hours, minutes = divmod(minutes, 60)
     elapsed = f"{hours}h {minutes:02d}m {seconds:02d}s" if hours else f"{minutes}m {seconds:02d}s"
     parts = [
+        f"tick {tick['tick']:<5d}",
         f"kimg {tick['kimg']:<8.1f}",
         f"time {elapsed:<11}",
         f"sec/kimg {tick['sec_per_kimg']:<8.2f}",
