@@ -1,5 +1,6 @@
 """`bench`: people enter here."""
 
+import signal
 import sys
 
 import click
@@ -32,10 +33,15 @@ for command in (data, doctor, models, plot, run, speed, table):
 
 def main() -> None:
     """Run `bench`; a user's mistake is one line on stderr and an exit code, never a traceback."""
+    # SIGTERM unwinds the stack as Ctrl-C does, so that whatever is being written is cleaned up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        bench(prog_name="bench")
+        sys.exit(bench(prog_name="bench", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except UserError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(128 + signal.SIGINT)

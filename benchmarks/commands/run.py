@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.commands.data import file_progress, item_progress
+from benchmarks.commands.data import file_progress, import_lines, item_progress
 from benchmarks.commands.options import results_option
 from data.errors import MissingError, UserError
 
@@ -131,6 +131,8 @@ def open_data(source: Path | None) -> "Store":
     if source is not None:
         with file_progress() as imported:
             store = open_dataset(source, DATASETS / "imported", imported)
+        if store.folder != source:  # an archive or a folder: say what became of its files
+            say("\n".join([f"imported into {store.folder}", *import_lines(store.card)]))
     else:
         folder = DATASETS / "faces"
         if folder.exists():
