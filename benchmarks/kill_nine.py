@@ -13,13 +13,13 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
 
-import models  # noqa: F401 - fills the registry
 from data.store import Store, write_store
 from training.checkpoint import load_checkpoint
 from training.config import RunConfig, resolve
@@ -74,7 +74,7 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         if not any((killed.path / "checkpoints").glob("0*")):
             continue  # killed before the first save
         damaged: list[str] = []
-        newest = load_checkpoint(killed.path / "checkpoints", damaged.append).nimg
+        newest = load_checkpoint(killed.path / "checkpoints", damaged.append).state["nimg"]
         if damaged or newest < seen:
             return f"after {seen} images: {damaged or f'went back to {newest}'}"
         seen = newest
@@ -89,15 +89,18 @@ def start(run: RunDir, config: RunConfig) -> int:
     process = os.fork()  # torch is imported already: a start costs milliseconds
     if process:
         return process
-    torch.set_num_threads(1)
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
-    with run.locked(), Console(run.path / "log.txt", config.training.nimg) as console:
+    try:
+        torch.set_num_threads(1)
         trainer = Trainer(config, Store(Path(config.data["path"])))
-        if any((run.path / "checkpoints").glob("0*")):
-            trainer.load(load_checkpoint(run.path / "checkpoints", console.say))
-            run.forget_after(trainer.nimg)
-        train(run, trainer, console, StopRequest(), lambda *_: None)
-    os._exit(0)
+        with run.locked(), Console(run.path / "log.txt", config.training.nimg) as console:
+            if any((run.path / "checkpoints").glob("0*")):
+                trainer.load(load_checkpoint(run.path / "checkpoints", console.say))
+                run.forget_after(trainer.nimg, trainer.rollbacks)
+            with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+                train(run, trainer, console, StopRequest(), lambda *_: None)
+        os._exit(0)
+    finally:
+        os._exit(1)  # whatever happened, the parent's clean-up is not ours to do
 
 
 def finish(process: int) -> None:

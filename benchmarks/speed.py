@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from PIL import Image
 
-import models as registered  # noqa: F401 - fills the registry
 from benchmarks.tutorial_loop import TutorialLoop, loader
 from data.batches import Batches
 from data.faces import write_faces

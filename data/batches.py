@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from data.augment import Augmentation
@@ -36,15 +35,14 @@ class Batches:
             self._images = torch.from_numpy(store.images[self._rows]).to(device)
             self._rows = np.arange(len(self._rows))
         self._epoch: tuple[int, int] | None = None
-        self._order: NDArray[np.int64] = self._rows
+        self._order = torch.empty(0, dtype=torch.int64)
 
     def at(self, seed: int, nimg: int) -> Tensor:
         """The batch that follows `nimg` images: float [batch, 3, 64, 64] in [-1, 1].
 
         Mirror and augmentations draw from torch's global generator.
         """
-        rows = torch.from_numpy(self.rows(seed, nimg)).to(self.device)
-        images = self._images[rows]  # uint8 [batch, 3, 64, 64]
+        images = self._images[self.rows(seed, nimg)]  # uint8 [batch, 3, 64, 64]
         if self.mirror:
             flip = torch.rand(self.batch, 1, 1, 1, device=self.device) < 0.5
             images = torch.where(flip, images.flip(3), images)
@@ -52,20 +50,22 @@ class Batches:
             images = augmentation(images)
         return images.float() / 127.5 - 1
 
-    def rows(self, seed: int, nimg: int) -> NDArray[np.int64]:
-        """The rows of the batch that follows `nimg` images; it may span epochs."""
-        rows: list[NDArray[np.int64]] = []
+    def rows(self, seed: int, nimg: int) -> Tensor:
+        """The rows of the batch that follows `nimg` images, int64 [batch]; it may span epochs."""
+        parts: list[Tensor] = []
         wanted = self.batch
         while wanted:
             epoch, offset = divmod(nimg, len(self._rows))
-            taken = self._permuted(seed, epoch)[offset : offset + wanted]
-            rows.append(taken)
-            nimg += len(taken)
-            wanted -= len(taken)
-        return np.concatenate(rows)
+            part = self._permuted(seed, epoch)[offset : offset + wanted]
+            parts.append(part)
+            nimg += len(part)
+            wanted -= len(part)
+        return torch.cat(parts)
 
-    def _permuted(self, seed: int, epoch: int) -> NDArray[np.int64]:
+    def _permuted(self, seed: int, epoch: int) -> Tensor:
+        """An epoch's order, on the device: steps only slice it, and wait for no copy."""
         if self._epoch != (seed, epoch):
             self._epoch = seed, epoch
-            self._order = np.random.default_rng([seed, epoch]).permutation(self._rows)
+            order = np.random.default_rng([seed, epoch]).permutation(self._rows)
+            self._order = torch.from_numpy(order).to(self.device)
         return self._order

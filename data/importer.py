@@ -4,27 +4,24 @@ import csv
 import hashlib
 import platform
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from data.codes import Rejected
 from data.decode import TRANSFORM
 from data.decoding_pool import Outcome, decode_files
 from data.errors import UserError
-from data.files import PARTIAL, storage_errors
 from data.sources import Source, open_source
 from data.sources.folder import FolderSource
 from data.sources.members import File, printable
-from data.store import CARD, LABELS, Store, StoreWriter, write_store
+from data.store import CARD, LABELS, Store, StoreWriter, ensure_store, write_store
+from data.versions import versions
 
 SKIPPED = "skipped.csv"
 MIN_IMAGES = 64  # one batch
@@ -105,16 +102,10 @@ def open_dataset(path: Path, cache: Path, progress: Progress | None = None) -> S
     state = repr((str(path.absolute()), _state(path), TRANSFORM))
     key = hashlib.sha256(state.encode()).hexdigest()[:12]
     stem = re.sub(r"[^\w.-]", "_", _stem(path.resolve().name))
-    folder = cache / f"{stem}-{key}"
-    if not folder.exists():
-        with storage_errors(folder):
-            cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(cache / f"{folder.name}.lock"):
-                for killed in cache.glob(f"{PARTIAL}*-{folder.name}"):
-                    shutil.rmtree(killed)
-                if not folder.exists():  # another process may have made it meanwhile
-                    import_images([path], folder, progress=progress)
-    return Store(folder)
+    return ensure_store(
+        cache / f"{stem}-{key}",
+        lambda folder: import_images([path], folder, progress=progress),
+    )
 
 
 class _Intake:
@@ -192,7 +183,7 @@ def _origin(sources: Sequence[Source]) -> dict[str, Any]:
         "ignored": _sorted(ignored),
         "name_collisions": sum(source.listing.collisions for source in sources),
         "transform": TRANSFORM,
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
+        "versions": {"python": platform.python_version()} | versions(PACKAGES),
     }
 
 
@@ -228,10 +219,3 @@ def _stem(name: str) -> str:
 
 def _sorted(counter: Counter[str]) -> dict[str, int]:
     return dict(sorted(counter.items()))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

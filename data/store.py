@@ -9,16 +9,18 @@ split.json    the held-out rows, after `bench data split`
 """
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from data.errors import MissingError, UserError
-from data.files import atomic_folder, read_json, sha256_file, write_json
+from data.files import PARTIAL, atomic_folder, read_json, sha256_file, storage_errors, write_json
 
 RESOLUTION = 64
 IMAGE_SHAPE = (3, RESOLUTION, RESOLUTION)
@@ -159,6 +161,22 @@ class StoreWriter:
         }
         np.lib.format.write_array_header_1_0(self._file, header)
         assert self._file.tell() == HEADER_BYTES
+
+
+def ensure_store(folder: Path, make: Callable[[Path], object]) -> Store:
+    """Open a store that is made on first use, by one process at a time.
+
+    `make(folder)` writes it; what a killed one left is cleared away first.
+    """
+    if not folder.exists():
+        with storage_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_name(f".{folder.name}.lock")):
+                for killed in folder.parent.glob(f"{PARTIAL}*-{folder.name}"):
+                    shutil.rmtree(killed)
+                if not folder.exists():  # another process may have made it meanwhile
+                    make(folder)
+    return Store(folder)
 
 
 @contextmanager

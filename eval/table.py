@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
+from data.errors import UserError
 from data.files import read_json
-from models.registry import count_parameters, family
-from training.config import RunConfig
+from models.registry import parameter_counts
 from training.run_dir import ENVIRONMENT, EVENTS, METRICS, RunDir
 
 COLUMNS = (
@@ -41,30 +40,32 @@ COLUMNS = (
 )
 
 
-def load(results: Path = Path("results")) -> pd.DataFrame:
-    """One row a measurement, with the run that it measures.
+def load(results: str | Path = "results") -> pd.DataFrame:
+    """One row a measurement, with the run that it measures and what it ran on.
 
-    A run that has not been measured yet has one row without a metric. Units are in the names;
-    `seed` is the one that the run was started with, and each of its rollbacks adds one to it.
-
-    Raises:
-        UserError: a run's configuration cannot be read.
+    A run that has not been measured yet has one row without a metric, and one whose configuration
+    cannot be read has the status `unreadable`. Units are in the names; `seed` is the one that the
+    run was started with, and each of its rollbacks adds one to it.
     """
-    rows = [row for run in RunDir.all(results) for row in _rows(run)]
+    rows = [row for run in RunDir.all(Path(results)) for row in _rows(run)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _rows(run: RunDir) -> list[dict[str, Any]]:
-    described = _describe(run)
-    return [described | row for row in run.rows(METRICS)] or [described]
+    try:
+        described = _describe(run)
+    except UserError:
+        return [{"run": run.id, "status": "unreadable"}]
+    path = run.path / ENVIRONMENT
+    starts = read_json(path) if path.exists() else []
+    rows = run.rows(METRICS) or [{}]
+    return [described | _environment(starts, row.get("nimg", 0)) | row for row in rows]
 
 
 def _describe(run: RunDir) -> dict[str, Any]:
     config = run.config
-    path = run.path / ENVIRONMENT
-    environment = read_json(path)[-1] if path.exists() else {"versions": {}}
     events = [event["event"] for event in run.rows(EVENTS)]
-    g_parameters, d_parameters = _sizes(config)
+    g_parameters, d_parameters = parameter_counts(config.model, config.options)
     return {
         "run": run.id,
         "status": run.status["state"],
@@ -81,15 +82,19 @@ def _describe(run: RunDir) -> dict[str, Any]:
         "memory_format": config.training.memory_format,
         "collapses": events.count("collapse"),
         "rollbacks": events.count("rollback"),
-        "hardware": environment.get("hardware"),
-        "torch": environment["versions"].get("torch"),
-        "gan_versus": environment["versions"].get("gan-versus"),
-        "python": environment.get("python"),
     }
 
 
-def _sizes(config: RunConfig) -> tuple[int, int]:
-    """Trainable parameters of G and D; no weight is allocated."""
-    with torch.device("meta"):
-        gan = family(config.model).build(config.options)
-    return count_parameters(gan.G), count_parameters(gan.D)
+def _environment(starts: list[dict[str, Any]], nimg: int) -> dict[str, Any]:
+    """What the run ran on when it reached `nimg` images: each start or resumption has a record."""
+    before = [start for start in starts if start["nimg"] < nimg] or starts[:1]
+    if not before:
+        return {}
+    found = before[-1]
+    versions = found["versions"]
+    return {
+        "hardware": found["hardware"],
+        "torch": versions["torch"],
+        "gan_versus": versions["gan-versus"],
+        "python": found["python"],
+    }

@@ -129,6 +129,13 @@ def known(name: str, names: Iterable[str], flag: str) -> str:
     raise UserError(f"{flag} {name}: there is no such thing; {hint}")
 
 
+def parameter_counts(name: str, options: Any) -> tuple[int, int]:
+    """Trainable parameters of a family's G and D; no weight is allocated."""
+    with torch.device("meta"):
+        gan = family(name).build(options)
+    return count_parameters(gan.G), count_parameters(gan.D)
+
+
 def count_parameters(module: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad)

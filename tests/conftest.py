@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-import models  # noqa: F401 - fills the registry
 from data.store import Store, write_store
 from training.config import RunConfig, resolve
 from training.loop import Trainer
 
 TINY = {"z_dim": 8, "g_channels": (16, 8, 8, 8), "d_channels": (8, 8, 8, 16)}
+TINY_FLAGS = [
+    f"--set={name}={str(value).strip('()').replace(' ', '')}" for name, value in TINY.items()
+]
 TRAINING = {
     "device": "cpu",
     "precision": "fp32",

@@ -17,10 +17,10 @@ CPU = torch.device("cpu")
 
 def test_every_image_comes_once_an_epoch(store: Store) -> None:
     batches = Batches(store, 4, CPU)
-    rows = np.concatenate([batches.rows(0, nimg) for nimg in range(0, 40, 4)])  # four epochs
+    rows = torch.cat([batches.rows(0, nimg) for nimg in range(0, 40, 4)])  # four epochs
     for epoch in rows.reshape(4, 10):
-        assert sorted(epoch) == list(range(10))
-    assert len({tuple(epoch) for epoch in rows.reshape(4, 10)}) == 4
+        assert sorted(epoch.tolist()) == list(range(10))
+    assert len({tuple(epoch.tolist()) for epoch in rows.reshape(4, 10)}) == 4
 
 
 def test_batches_follow_from_seed_and_images_seen_alone(store: Store) -> None:
@@ -48,7 +48,7 @@ def test_held_out_images_are_never_trained_on(tmp_path: Path) -> None:
     heldout = set(store.rows("heldout"))
     assert len(heldout) == 5
     batches = Batches(store, 4, CPU)
-    seen = {row for nimg in range(0, 60, 4) for row in batches.rows(0, nimg)}
+    seen = {row for nimg in range(0, 60, 4) for row in batches.rows(0, nimg).tolist()}
     assert seen == set(range(20)) - heldout
 
 

@@ -1,23 +1,25 @@
 """The command: help, errors, and every command that does not train for long."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 import benchmarks.cli
 from data.store import Store
 from eval.table import COLUMNS, load
-from tests.conftest import TINY, ConfigMaker, write_pictures
+from tests.conftest import TINY_FLAGS, ConfigMaker, write_pictures
+from training.loop import Trainer
 from training.run_dir import EVENTS, METRICS, RunDir
 
 FAST = ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", "--batch=4"]
-FAST += [f"--set={name}={str(value).strip('()').replace(' ', '')}" for name, value in TINY.items()]
+FAST += TINY_FLAGS
 
 
 @pytest.fixture
@@ -88,6 +90,30 @@ def test_a_run_from_data_to_table_and_curves(bench: Any, tmp_path: Path) -> None
     assert (run.path / "losses.png").exists()
 
 
+def test_a_run_too_short_for_a_curve_or_a_batch_ends_well(bench: Any, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 1)  # one picture has no variety to compare with
+    code, _, words = bench("run", "--data=pictures", "--kimg=0.001", *FAST)
+    assert code == 0, words
+    assert "Traceback" not in words
+
+
+def test_a_signal_before_the_first_tick_saves_and_says_how_to_go_on(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "pictures", 10)
+    step = Trainer.step
+
+    def interrupted_step(trainer: Trainer) -> None:
+        step(trainer)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "step", interrupted_step)
+    code, _, words = bench("run", "--data=pictures", *FAST)
+    assert code == 130, words
+    assert "bench run --resume 00000-dcgan-tutorial-pictures" in words
+    monkeypatch.undo()
+
+
 def test_a_dry_run_prints_a_plan_and_leaves_nothing(bench: Any, tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures", 10)
     code, out, _ = bench("run", "--data=pictures", "--dry-run", "--kimg=1000", *FAST)
@@ -108,6 +134,14 @@ def test_a_dry_run_prints_a_plan_and_leaves_nothing(bench: Any, tmp_path: Path) 
         (["run", "--set=lr_q=1"], 2, "--set lr_q"),
         (["run", "--data=nowhere"], 3, "nowhere"),
         (["run", "--data=pictures", "--kimg=-1"], 2, "--kimg -1"),
+        (["run", "--data=pictures", "--kimg=nan"], 2, "--kimg nan"),
+        (["run", "--data=pictures", "--tick=inf"], 2, "--tick inf"),
+        (["run", "--data=pictures", "--seed=-1"], 2, "--seed -1"),
+        (["run", "--data=pictures", "--set=lr_g=nan"], 2, "--set lr_g nan"),
+        (["run", "--data=pictures", "--set=betas=2,2"], 2, "--set betas"),
+        (["run", "--data=pictures", "--set=d_channels=8,0,8,8"], 2, "channels 0"),
+        (["run", "--resume"], 3, "no run in results yet"),
+        (["table", "--csv", "--json"], 2, "exclude each other"),
         (["run", "--data=pictures", "--augment=blur"], 2, "--augment blur"),
         (["run", "--resume=latest"], 3, "no run in results yet"),
         (["run", "--precision=fp8"], 2, "--precision"),
@@ -171,16 +205,20 @@ def test_the_table_is_derived_from_the_runs(
     for kimg in (1.0, 2.0):
         row = {"metric": "training", "nimg": int(kimg * 1000), "kimg": kimg, "train_sec": kimg}
         measured.append(METRICS, row)
-    measured.append(EVENTS, {"event": "collapse", "nimg": 1})
+    measured.append(EVENTS, {"event": "collapse", "nimg": 1, "rollbacks": 0})
+    (tmp_path / "00009-broken").mkdir()
+    (tmp_path / "00009-broken" / "config.json").write_text("{")
     RunDir.create(tmp_path, make_config("wgan"))
     table = load(tmp_path)
     assert tuple(table.columns) == COLUMNS
     assert list(table["kimg"].dropna()) == [1.0, 2.0]
-    assert table["run"].nunique() == 2, "a run without a measurement has a row"
+    assert table["run"].nunique() == 3, "a run without a measurement has a row"
+    assert list(table["status"]) == ["unknown", "unknown", "unreadable", "unknown"]
+    assert load(str(tmp_path)).equals(table)
     row = table.iloc[0]
     assert (row["variant"], row["seed"], row["collapses"]) == ("template", 3, 1)
     assert row["dataset_sha256"] == store.card["sha256"]
-    assert pd.isna(table.iloc[2]["metric"])
+    assert table["metric"].isna().tolist() == [False, False, True, True]
     # 8-16-8-8-8 channels, 4x4 kernels, biases; two numbers for each normalised channel.
     weights = 16 * (8 * 16 + 16 * 8 + 8 * 8 + 8 * 8 + 8 * 3)
     assert row["g_parameters"] == weights + (16 + 8 + 8 + 8 + 3) + 2 * (16 + 8 + 8 + 8)

@@ -139,8 +139,7 @@ def test_label_tricks() -> None:
     # Both labels fall by up to 0.05, and BCE is linear in the label.
     soft, *_ = d_loss(soft_labels=0.05)
     slope = negative - positive
-    assert plain - 0.1 * abs(slope) < soft < plain + 0.1 * abs(slope)
-    assert soft != pytest.approx(plain, rel=1e-6)
+    assert plain < soft < plain + 0.1 * slope
 
 
 def test_labels_need_a_loss_that_has_them() -> None:
@@ -214,7 +213,6 @@ def test_weights_of_a_clipped_critic_stay_in_their_box(make_trainer) -> None:
 
 
 def test_gradient_values_are_clipped(make_trainer) -> None:
-    # RMSprop's first step with alpha 0 moves by lr * sign unless the gradient is below eps.
     clipped = make_trainer("simple", {"grad_clip": 1e-7})
     clipped.step()
     for phase in clipped.phases:

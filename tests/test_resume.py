@@ -1,5 +1,6 @@
 """Exact resume: a run stopped anywhere and resumed is bitwise the run that was not."""
 
+import dataclasses
 import itertools
 import json
 import signal
@@ -13,9 +14,9 @@ import torch
 
 from data.errors import UserError
 from data.store import Store
-from tests.conftest import TINY, ConfigMaker, TrainerMaker, write_pictures
+from tests.conftest import TINY_FLAGS, ConfigMaker, TrainerMaker, write_pictures
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.config import RunConfig
+from training.config import RunConfig, data_identity
 from training.console import Console
 from training.loop import Trainer, train
 from training.run_dir import STATS, RunDir
@@ -59,7 +60,10 @@ def flat(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return str(value.dtype), tuple(value.shape), value.contiguous().numpy().tobytes()
     if isinstance(value, dict):
-        return {k: flat(v) for k, v in value.items() if k not in ("seconds", "tick_start")}
+        timeless = {**value, "seconds": None}
+        if "tick_start" in value:
+            timeless["tick_start"] = value["tick_start"][0]  # images, and seconds
+        return {k: flat(v) for k, v in timeless.items()}
     if isinstance(value, list | tuple):
         return [flat(item) for item in value]
     return value
@@ -77,9 +81,7 @@ def test_a_resumed_trainer_is_the_uninterrupted_one(
         uninterrupted.step()
         if step in cuts:
             folder = tmp_path / str(step)
-            save_checkpoint(
-                folder, uninterrupted.nimg, uninterrupted.weights(), uninterrupted.state(), True
-            )
+            save_checkpoint(folder, uninterrupted.weights(), uninterrupted.state(), True)
     for cut in cuts:
         resumed = make_trainer(variant, settings, **training)
         torch.rand(cut)  # whatever else was drawn must not matter
@@ -115,7 +117,7 @@ def advance(run: RunDir, config: RunConfig, store: Store, steps: int) -> str:
     with run.locked(), Console(run.path / "log.txt", config.training.nimg) as console:
         if list((run.path / "checkpoints").iterdir()):
             trainer.load(load_checkpoint(run.path / "checkpoints", pytest.fail))
-            run.forget_after(trainer.nimg)
+            run.forget_after(trainer.nimg, trainer.rollbacks)
         return train(run, trainer, console, stop_after(trainer, steps), lambda *_: None)
 
 
@@ -165,21 +167,22 @@ def test_resuming_otherwise_is_refused_with_the_fields(
     saved = make_config()
     saved.refuse_changes(make_config())
     saved.refuse_changes(make_config(kimg=1))
+    moved = dataclasses.replace(saved, data={**saved.data, "path": "elsewhere"})
+    saved.refuse_changes(moved)
     with pytest.raises(UserError, match=r"options.lr_g was 0.0002, now 0.001.*training.batch"):
         saved.refuse_changes(make_config(settings={"lr_g": 1e-3}, batch=2))
     with pytest.raises(UserError, match="longer, not shorter"):
         saved.refuse_changes(make_config(kimg=0.01))
     another = write_pictures(tmp_path / "other", 10, seed=1)
     with pytest.raises(UserError, match=r"data\.sha256"):
-        saved.refuse_changes(
-            RunConfig(
-                saved.model,
-                saved.variant,
-                saved.options,
-                saved.training,
-                {**saved.data, "sha256": another.card["sha256"]},
-            )
-        )
+        saved.refuse_changes(dataclasses.replace(saved, data=data_identity(another)))
+    same = write_pictures(tmp_path / "same", 10)
+    same.split(3)
+    before = data_identity(same)
+    (same.folder / "split.json").write_text('{"heldout": [0, 1, 2]}')
+    split_otherwise = dataclasses.replace(saved, data=data_identity(same))
+    with pytest.raises(UserError, match=r"data\.rows_sha256"):
+        dataclasses.replace(saved, data=before).refuse_changes(split_otherwise)
 
 
 def test_a_configuration_survives_json(make_config: ConfigMaker) -> None:
@@ -204,12 +207,9 @@ def bench(cwd: Path, *arguments: str, signal_at_tick: int | None = None) -> tupl
 @pytest.mark.slow
 def test_signals_save_and_the_resumed_run_is_the_same(tmp_path: Path) -> None:
     store = write_pictures(tmp_path / "pictures", 10)
-    settings = [
-        f"--set={name}={str(value).strip('()').replace(' ', '')}" for name, value in TINY.items()
-    ]
     command = ["run", "--data=pictures", "--kimg=2", "--batch=4", "--tick=0.04", "--snap=2"]
-    command += ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", *settings]
-    for arguments, number in (command, signal.SIGINT), (["run", "--resume=latest"], signal.SIGTERM):
+    command += ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", *TINY_FLAGS]
+    for arguments, number in (command, signal.SIGINT), (["run", "--resume"], signal.SIGTERM):
         code, words = bench(tmp_path, *arguments, signal_at_tick=number)
         assert code == 128 + number, words
         assert "go on with: bench run --resume 00000-dcgan-tutorial-pictures" in words

@@ -84,6 +84,31 @@ def test_ten_in_a_row_end_the_run_and_the_checkpoint_is_good(
     assert run.rows(STATS)[-1]["nonfinite_steps"] == bad_steps
 
 
+def test_weights_that_are_not_finite_are_never_saved(
+    make_trainer: TrainerMaker, tmp_path: Path
+) -> None:
+    trainer = make_trainer(settings={"lr_d": 3e38}, kimg=0.064, save_minutes=0.0)
+    result, run = run_to_end(trainer, tmp_path)
+    assert result == "diverged"
+    assert not trainer.weights_are_finite()
+    saved = load_checkpoint(run.path / "checkpoints", pytest.fail)
+    assert all(tensor.isfinite().all() for tensor in saved.weights.values())
+
+
+def test_large_finite_gradients_are_no_fault(make_trainer: TrainerMaker) -> None:
+    trainer = make_trainer()
+    healthy = trainer.phases[0]
+
+    def huge(reals: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        value, stats = healthy.loss(reals)
+        return value * 1e25, stats  # their norm overflows float32, they do not
+
+    trainer.phases[0] = dataclasses.replace(healthy, loss=huge)
+    trainer.step()
+    assert trainer.guard.read()["nonfinite_steps"] == 0
+    assert trainer.phases[0].optimizer.state_dict()["state"][0]["step"] == 1, "it was taken"
+
+
 def test_the_guard_counts_a_scalers_warmup_apart_and_restores_statistics() -> None:
     norm = nn.BatchNorm2d(1)
     guard = FiniteGuard([norm], torch.device("cpu"))
@@ -165,9 +190,17 @@ def tick(real: float | None, fake: float | None, variety: float) -> dict[str, An
 )
 def test_what_looks_collapsed(row: dict[str, Any], collapsed: bool) -> None:
     monitor = CollapseMonitor()
+    monitor.collapsed(tick(0.7, 0.3, 0.9))  # there was variety once
     verdicts = [monitor.collapsed(row) for _ in range(PATIENCE_TICKS + 2)]
     expected = [n == PATIENCE_TICKS for n in range(1, PATIENCE_TICKS + 3)]
     assert verdicts == (expected if collapsed else [False] * len(expected))
+
+
+def test_a_critic_that_has_not_had_variety_yet_has_not_lost_it() -> None:
+    monitor = CollapseMonitor()
+    assert not any(monitor.collapsed(tick(None, None, 0.2)) for _ in range(3 * PATIENCE_TICKS))
+    certain = CollapseMonitor()  # but a D that is certain from the start has won
+    assert any(certain.collapsed(tick(1.0, 0.0, 0.2)) for _ in range(PATIENCE_TICKS))
 
 
 def test_one_good_tick_starts_the_count_again() -> None:
@@ -227,6 +260,19 @@ def test_a_rollback_trains_on_with_another_seed(make_trainer: TrainerMaker, tmp_
         straight.step()
     weights = (next(t.gan.G.parameters()) for t in (trainer, straight))
     assert not torch.equal(*weights)
+    resumed = make_trainer(on_collapse="rollback")
+    resumed.load(load_checkpoint(run.path / "checkpoints", pytest.fail))
+    assert (resumed.nimg, resumed.rollbacks) == (28, 1)
+    assert_same_events(run, resumed)
+
+
+def assert_same_events(run: RunDir, resumed: Trainer) -> None:
+    """Going on forgets no rollback, and going on from before it forgets that there was one."""
+    events = run.rows(EVENTS)
+    run.forget_after(resumed.nimg, resumed.rollbacks)
+    assert run.rows(EVENTS) == events
+    run.forget_after(16, 0)
+    assert run.rows(EVENTS) == []
 
 
 def test_seeds_of_neighbouring_steps_are_unrelated() -> None:
@@ -336,7 +382,10 @@ def test_on_a_gpu(make_trainer: TrainerMaker, tmp_path: Path, kind: str) -> None
     assert result == "finished"
     assert run.rows(STATS)[-1]["nonfinite_steps"] + run.rows(STATS)[-1]["scaler_warmups"] >= 1
     assert all(tensor.isfinite().all() for tensor in trainer.weights().values())
-    resumed = make_trainer("r1", {"r1_interval": 2}, device="cuda", precision=kind, kimg=0.064)
+    resumed = make_trainer("r1", {"r1_interval": 2}, device="cuda", precision=kind, kimg=1)
     resumed.load(load_checkpoint(run.path / "checkpoints", pytest.fail))
-    assert resumed.nimg == 64
+    for _ in range(4):
+        resumed.step()
+    assert resumed.nimg == 80
+    assert resumed.weights_are_finite()
     assert loop.peak_memory_bytes(resumed.device)

@@ -2,9 +2,10 @@
 
 checkpoints/000020000/weights.safetensors   G, D and the average of G
                      /state.pt              optimisers and counters
-                     /manifest.json         size and SHA-256 of both
+                     /manifest.json         SHA-256 of both; healthy: no collapse was in sight
 """
 
+import hashlib
 import io
 import os
 import shutil
@@ -23,7 +24,7 @@ from data.files import (
     partial_path,
     read_json,
     sha256_file,
-    sync,
+    storage_errors,
     write_json,
 )
 
@@ -37,35 +38,42 @@ STATE = "state.pt"
 class Checkpoint:
     """A loaded checkpoint: weights by name, and the rest of the trainer's state."""
 
-    nimg: int
     weights: dict[str, Tensor]
     state: dict[str, Any]
 
 
 def save_checkpoint(
-    folder: Path, nimg: int, weights: Mapping[str, Tensor], state: Mapping[str, Any], healthy: bool
+    folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any], healthy: bool
 ) -> None:
-    """Write `folder/<nimg>`, read it back, then remove all but the newest two.
+    """Write a checkpoint, read it back, then remove all but the newest two.
 
-    The newest one that was `healthy` stays too: it is where a rollback goes.
+    The newest one that was `healthy` stays too: it is where a rollback goes. A checkpoint is never
+    written over: the same images after the same rollbacks are the same state, and after another
+    rollback the name is another one.
+
+    Args:
+        state: with `nimg` and `rollbacks`, which make the name.
 
     Raises:
         MissingError: the disk is full or not writable; the checkpoints before are intact.
     """
-    path = folder / f"{nimg:09d}"
+    path = folder / _name(state["nimg"], state["rollbacks"])
+    if path.exists():
+        if damage(path) is None:
+            return
+        remove(path)
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     files = {WEIGHTS: serialise(weights), STATE: buffer.getvalue()}
-    if path.exists():
-        remove(path)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     with atomic_folder(path, sum(len(content) for content in files.values())) as partial:
         for name, content in files.items():
             (partial / name).write_bytes(content)
-            sync(partial / name)
-        manifest = {name: sha256_file(partial / name) for name in files}
-        write_json(partial / MANIFEST, {"nimg": nimg, "healthy": healthy, "sha256": manifest})
-    assert damage(path) is None, f"{path} did not read back as written"
-    _prune(folder)
+        write_json(partial / MANIFEST, {"healthy": healthy, "sha256": digests})
+    if problem := damage(path):
+        raise MissingError(f"{path} did not read back as it was written: {problem}; check the disk")
+    with storage_errors(path):
+        _prune(folder, healthy)
 
 
 def load_checkpoint(
@@ -80,15 +88,11 @@ def load_checkpoint(
         MissingError: there is none.
     """
     for path in reversed(_paths(folder)):
-        problem = damage(path)
-        if problem:
+        if problem := damage(path):
             warn(f"{path} is damaged ({problem}): going back to the checkpoint before it")
-            continue
-        manifest = read_json(path / MANIFEST)
-        if healthy and not manifest["healthy"]:
-            continue
-        state = torch.load(path / STATE, weights_only=True, map_location="cpu")
-        return Checkpoint(manifest["nimg"], safetensors.torch.load_file(path / WEIGHTS), state)
+        elif read_json(path / MANIFEST)["healthy"] or not healthy:
+            state = torch.load(path / STATE, weights_only=True, map_location="cpu")
+            return Checkpoint(safetensors.torch.load_file(path / WEIGHTS), state)
     raise MissingError(f"{folder} holds no checkpoint to go on from; start a new run")
 
 
@@ -97,8 +101,11 @@ def damage(path: Path) -> str | None:
     both formats, so nothing but the digest can tell.
     """
     try:
-        digests = read_json(path / MANIFEST)["sha256"]
-        wrong = [name for name, digest in digests.items() if sha256_file(path / name) != digest]
+        manifest = read_json(path / MANIFEST)
+        if not isinstance(manifest["healthy"], bool):
+            return f"{MANIFEST} is not as it was written"
+        digests = manifest["sha256"]
+        wrong = [n for n in (WEIGHTS, STATE) if sha256_file(path / n) != digests[n]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         return str(error)
     return f"{', '.join(wrong)} does not match its SHA-256" if wrong else None
@@ -117,13 +124,26 @@ def remove(path: Path) -> None:
     shutil.rmtree(partial_path(path))
 
 
+def _name(nimg: int, rollbacks: int) -> str:
+    return f"{nimg:09d}-{rollbacks}" if rollbacks else f"{nimg:09d}"
+
+
+def _age(path: Path) -> tuple[int, int]:
+    """(rollbacks, images seen): what is later has more of the first, then of the second."""
+    nimg, _, rollbacks = path.name.partition("-")
+    return int(rollbacks or 0), int(nimg)
+
+
 def _paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
+    """The checkpoints, oldest first."""
+    return sorted((path for path in folder.glob("[0-9]*") if path.is_dir()), key=_age)
 
 
-def _prune(folder: Path) -> None:
+def _prune(folder: Path, newest_is_healthy: bool) -> None:
     paths = _paths(folder)
-    kept = {*paths[-KEPT:], *[path for path in paths if _is_healthy(path)][-1:]}
+    kept = paths[-KEPT:]
+    if not newest_is_healthy:
+        kept += [path for path in paths if _is_healthy(path)][-1:]
     for path in paths:
         if path not in kept:
             remove(path)

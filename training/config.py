@@ -1,13 +1,14 @@
 """What a run is: every choice resolved, saved with it, and compared when it is resumed."""
 
 import dataclasses
+import hashlib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from data.augment import Augmentation
-from data.errors import UserError
+from data.errors import UserError, require
 from data.store import Store
 from models.registry import family, known
 
@@ -52,9 +53,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("kimg", "batch", "tick_kimg", "snap_kimg", "ema_kimg"):
-            if getattr(self, name) <= 0:
-                flag = name.removesuffix("_kimg")
-                raise UserError(f"--{flag} {getattr(self, name)}: it must be above 0")
+            require(f"--{name.removesuffix('_kimg')}", getattr(self, name), above=0)
+        require("--save-minutes", self.save_minutes, least=0)
+        require("--seed", self.seed, least=0)
         for spec in self.augment:
             Augmentation.parse(spec)
 
@@ -69,8 +70,8 @@ class RunConfig:
 
     Attributes:
         options: the model family's own dataclass.
-        data: `name` and `path` of the store, `sha256` of its pixels, `images` trained on and
-            `heldout` from training (a split follows from the pixels and this count).
+        data: `name` and `path` of the store, `sha256` of its pixels, how many `images` are
+            trained on and `heldout`, `rows_sha256` of the rows trained on.
     """
 
     model: str
@@ -144,6 +145,7 @@ def data_identity(store: Store) -> dict[str, Any]:
         "sha256": store.card["sha256"],
         "images": len(store.rows("train")),
         "heldout": len(store.rows("heldout")),
+        "rows_sha256": hashlib.sha256(store.rows("train").tobytes()).hexdigest(),
     }
 
 

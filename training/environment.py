@@ -3,13 +3,13 @@
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from data.errors import MissingError
+from data.versions import versions
 
 PACKAGES = (
     "gan-versus",
@@ -29,7 +29,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": versions(PACKAGES),
         "hardware": hardware(device),
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda if device.type == "cuda" else None,
@@ -44,7 +44,7 @@ def resolve_device(name: str) -> str:
         MissingError: a GPU is asked for, and there is none.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise MissingError("--device cuda: no CUDA device is visible; use --device cpu")
+        raise MissingError("--device cuda: no CUDA device is visible; a new run can use cpu")
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
@@ -74,10 +74,3 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -1,6 +1,7 @@
 """The trainer. `train` is the loop; `Trainer.step` is what it repeats."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,28 +68,34 @@ def train(
             if ending := verdict(run, trainer, console, tick):
                 return ending
 
+        stopping = stop.signal is not None and trainer.nimg < config.nimg
         snapshot_due = trainer.crossed(before, config.snap_kimg)
         if snapshot_due:
             write_sheet(run.path / f"fakes_{trainer.nimg:09d}.png", trainer.sheet())
             save_snapshot(run.path / "snapshots", trainer)
             measure(run, trainer)
-        if snapshot_due or stop.signal or time.monotonic() - saved_at > config.save_minutes * 60:
+        if snapshot_due or stopping or time.monotonic() - saved_at > config.save_minutes * 60:
             trainer.save(run)
             saved_at = time.monotonic()
-        if stop.signal:
+        if stopping:
             return "stopped"
     return "finished"
 
 
 def verdict(run: RunDir, trainer: "Trainer", console: Console, tick: dict[str, Any]) -> str | None:
     """Whether a tick ends the run: returns how, or None to go on. A rollback goes on."""
-    if tick["longest_streak"] >= DIVERGED_STREAK:
-        run.append(EVENTS, {"event": "diverged", "nimg": trainer.nimg})
+
+    def record(event: str, **details: Any) -> None:
+        where = {"nimg": trainer.nimg, "rollbacks": trainer.rollbacks}
+        run.append(EVENTS, {"event": event, **where, **details})
+
+    if tick["longest_streak"] >= DIVERGED_STREAK or not trainer.weights_are_finite():
+        record("diverged")
         return "diverged"
     if not trainer.monitor.collapsed(tick):
         return None
     action = trainer.config.training.on_collapse
-    run.append(EVENTS, {"event": "collapse", "nimg": trainer.nimg, "action": action})
+    record("collapse", action=action)
     console.say(f"collapse at kimg {trainer.nimg / 1000:.1f}: the samples have lost their variety")
     if action == "record":
         return None
@@ -97,10 +104,10 @@ def verdict(run: RunDir, trainer: "Trainer", console: Console, tick: dict[str, A
     rollbacks = trainer.rollbacks + 1
     trainer.load(load_checkpoint(run.path / "checkpoints", console.say, healthy=True))
     trainer.rollbacks = rollbacks
-    run.forget_after(trainer.nimg)
-    run.append(EVENTS, {"event": "rollback", "nimg": trainer.nimg, "rollbacks": rollbacks})
-    console.say(f"rolled back to kimg {trainer.nimg / 1000:.1f}, seed {trainer.seed}")
     trainer.save(run)
+    run.forget_after(trainer.nimg, rollbacks)
+    record("rollback")
+    console.say(f"rolled back to kimg {trainer.nimg / 1000:.1f}, seed {trainer.seed}")
     return None
 
 
@@ -127,6 +134,8 @@ class Trainer:
         training = config.training
         self.config = config
         self.device = torch.device(resolve_device(training.device))
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         self.memory_format = MEMORY_FORMATS[training.memory_format]
         self.dtype = DTYPES[training.precision]
 
@@ -158,7 +167,7 @@ class Trainer:
 
         rows = store.rows("train")[:SHEET_IMAGES]
         self.reals = torch.from_numpy(store.images[rows])  # uint8 [64, 3, H, W]
-        self._real_variety = variety(self.reals)
+        self._real_variety = max(variety(self.reals), 1.0)  # one picture alone has none
         latents = torch.Generator().manual_seed(0)
         self._sheet_z = self.gan.sample_z(SHEET_IMAGES, latents)
         self._statistics_z = [self.gan.sample_z(128, latents) for _ in range(STATISTICS_BATCHES)]
@@ -167,16 +176,21 @@ class Trainer:
         """Show D one batch of reals, and give every phase that is due its turn."""
         started = time.perf_counter()
         torch.manual_seed(step_seed(self.seed, self.nimg))
-        reals = self.batches.at(self.seed, self.nimg).to(memory_format=self.memory_format)
+        reals = self.real_batch()
         finite = torch.ones((), dtype=torch.bool, device=self.device)
+        scale = self._scale
         self.guard.begin_step()
         for phase in self.phases:
             if (self.steps + 1) % phase.interval == 0:
                 finite = finite & self.update(phase, reals)
         self.nimg += len(reals)
         self.average.update(self.nimg, len(reals))
-        self.guard.end_step(finite, self._scale)
+        self.guard.end_step(finite, scale)
         self.seconds += time.perf_counter() - started
+
+    def real_batch(self) -> Tensor:
+        """The next batch of reals, float [N, 3, H, W] in [-1, 1]."""
+        return self.batches.at(self.seed, self.nimg).to(memory_format=self.memory_format)
 
     def wait(self) -> None:
         """Wait for the device, as a part of training: a GPU runs behind the steps that feed it."""
@@ -202,7 +216,8 @@ class Trainer:
         self.scaler.step(phase.optimizer)
         self.scaler.update(None if self._is_fp16 else 1.0)
         self.meter.add({**stats, f"grad_norm_{phase.name.lower()}": norm})
-        return norm.isfinite()
+        # The largest value is finite exactly when the scaler found all finite; a norm can overflow.
+        return torch.nn.utils.get_total_norm(gradients, math.inf).isfinite()
 
     def updates(self, phase: str) -> int:
         """How many turns a phase has had."""
@@ -249,6 +264,7 @@ class Trainer:
 
     def sheet(self) -> Tensor:
         """What the averaged G makes of the fixed latents, uint8 [64, 3, H, W]."""
+        self.wait()
         self.average.refresh_statistics(self._statistics_z)
         return self.samples(self.average.module)
 
@@ -262,16 +278,22 @@ class Trainer:
         return to_uint8(images.float())
 
     def save(self, run: RunDir) -> None:
-        """Write a checkpoint of everything that the next step depends on."""
+        """Write a checkpoint of everything that the next step depends on.
+
+        Weights that are not finite are not worth one: the next tick ends such a run as diverged.
+        """
         self.wait()
-        save_checkpoint(
-            run.path / "checkpoints",
-            self.nimg,
-            self.weights(),
-            self.state(),
-            healthy=self.monitor.alarmed_ticks == 0,
-        )
+        if not self.weights_are_finite():
+            return
+        streak = self.guard.counts[FiniteGuard.COUNTS.index("streak")]
+        healthy = self.monitor.alarmed_ticks == 0 and not streak
+        save_checkpoint(run.path / "checkpoints", self.weights(), self.state(), healthy)
         run.set_status("running", nimg=self.nimg, rollbacks=self.rollbacks)
+
+    def weights_are_finite(self) -> bool:
+        """Whether every weight of G, D and the average is; waits for the device."""
+        parameters = [p for module in self._modules().values() for p in module.parameters()]
+        return bool(torch.nn.utils.get_total_norm(parameters, math.inf).isfinite())
 
     def weights(self) -> dict[str, Tensor]:
         """All weights and buffers, by name: `G.`, `D.` and `G_ema.`."""
@@ -297,7 +319,7 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "meter": self.meter.state_dict(),
             "counts": self.guard.counts,
-            "alarmed_ticks": self.monitor.alarmed_ticks,
+            "monitor": self.monitor.state_dict(),
         }
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -317,7 +339,7 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.meter.load_state_dict(state["meter"], self.device)
         self.guard.counts = state["counts"].to(self.device)
-        self.monitor.alarmed_ticks = state["alarmed_ticks"]
+        self.monitor.load_state_dict(state["monitor"])
         self.nimg = state["nimg"]
         self.rollbacks = state["rollbacks"]
         self.seconds = state["seconds"]
@@ -354,7 +376,7 @@ def step_seed(seed: int, nimg: int) -> int:
 
 def variety(images: Tensor) -> float:
     """How much uint8 images [N, 3, H, W] differ: their pixels' mean standard deviation, 0-255."""
-    return images.float().std(dim=0).mean().item()
+    return images.float().std(dim=0, correction=0).mean().item()
 
 
 def tick_line(tick: dict[str, Any]) -> str:

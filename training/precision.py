@@ -1,10 +1,12 @@
 """`auto`: what runs fastest is found by running it."""
 
 import dataclasses
+import time
 from typing import Any
 
 from data.errors import UserError
 from data.store import Store
+from models.registry import Phase
 from training.config import RunConfig
 from training.environment import resolve_device
 from training.loop import Trainer
@@ -14,7 +16,7 @@ CHOICES = {
     "cuda": [("fp32", "channels_last"), ("bf16", "channels_last"), ("fp16", "channels_last")],
 }
 CPU_TRIAL_BATCH = 16
-TRIAL_STEPS = {"cpu": 3, "cuda": 20}
+TRIAL_ROUNDS = {"cpu": 3, "cuda": 20}
 
 
 def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
@@ -54,12 +56,20 @@ def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
 
 
 def seconds_per_image(config: RunConfig, store: Store) -> float:
-    """The fastest of a few steps of a throw-away trainer, after one to warm up."""
+    """The time of a step of a throw-away trainer, each phase at its share of the steps.
+
+    A few rounds are timed after one to warm up, and the fastest counts.
+    """
     trainer = Trainer(config, store)
-    times = []
-    for _ in range(TRIAL_STEPS[trainer.device.type]):
-        before = trainer.seconds
-        trainer.step()
-        trainer.wait()
-        times.append(trainer.seconds - before)
-    return min(times[1:]) / config.training.batch
+    rounds = [
+        sum(_seconds(trainer, phase) / phase.interval for phase in trainer.phases)
+        for _ in range(TRIAL_ROUNDS[trainer.device.type])
+    ]
+    return min(rounds[1:]) / config.training.batch
+
+
+def _seconds(trainer: Trainer, phase: Phase) -> float:
+    start = time.perf_counter()
+    trainer.update(phase, trainer.real_batch())
+    trainer.wait()
+    return time.perf_counter() - start

@@ -12,10 +12,12 @@ reals.png, fakes_*.png, snapshots/, checkpoints/
 
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +48,10 @@ class RunDir:
         label = re.sub(r"[^\w.-]+", "_", f"{config.model}-{config.variant}-{config.data['name']}")
         with storage_errors(results):
             results.mkdir(parents=True, exist_ok=True)
-            taken = [int(p.name[:5]) for p in results.iterdir() if re.match(r"\d{5}-", p.name)]
-            number = max(taken, default=-1) + 1
-            while True:
-                try:
-                    (path := results / f"{number:05d}-{label}").mkdir()
-                    break
-                except FileExistsError:  # another process was faster
-                    number += 1
+            with FileLock(results / ".lock"):  # two runs started together get two numbers
+                taken = [int(p.name[:5]) for p in results.iterdir() if re.match(r"\d{5}-", p.name)]
+                path = results / f"{max(taken, default=-1) + 1:05d}-{label}"
+                path.mkdir()
         run = cls(path)
         write_json(path / CONFIG, config.to_dict())
         return run
@@ -99,7 +97,7 @@ class RunDir:
             status: dict[str, Any] = read_json(self.path / "status.json")
         except (OSError, ValueError):
             return {"state": "unknown"}
-        if status["state"] == "running" and not self._is_locked():
+        if status.get("state") == "running" and not self._is_locked():
             status["state"] = "killed"
         return status
 
@@ -109,7 +107,8 @@ class RunDir:
         path = self.path / ENVIRONMENT
         starts = read_json(path) if path.exists() else []
         write_json(path, [*starts, {"nimg": nimg, **describe(device)}])
-        self.set_status("running", nimg=nimg, started=time.time())
+        status = {"state": "running", "nimg": nimg, "started": time.time()}
+        write_json(self.path / "status.json", status)
 
     def set_status(self, state: str, **details: Any) -> None:
         """Record where the run stands, keeping what is not named."""
@@ -121,15 +120,20 @@ class RunDir:
 
         Raises:
             UserError: another process is training it.
+            MissingError: the folder cannot be written to.
         """
+        lock = FileLock(self.path / ".lock", timeout=1)  # whoever only looks lets go at once
         try:
-            with FileLock(self.path / ".lock", timeout=0):
+            with storage_errors(self.path):
+                lock.acquire()
                 for folder in (self.path, self.path / "snapshots", self.path / "checkpoints"):
                     folder.mkdir(exist_ok=True)
                     sweep_partial(folder)
-                yield
+            yield
         except Timeout:
             raise UserError(f"{self.path} is being trained by another process") from None
+        finally:
+            lock.release()
 
     def _is_locked(self) -> bool:
         try:
@@ -137,25 +141,40 @@ class RunDir:
                 return False
         except Timeout:
             return True
+        except OSError:  # a folder that only root may write to: nobody trains there
+            return False
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a line to one of the .jsonl files. What is not finite has no JSON form: null."""
         line = json.dumps({name: _finite(value) for name, value in row.items()}) + "\n"
-        with storage_errors(self.path / name, len(line)), (self.path / name).open("a") as file:
-            file.write(line)
+        path = self.path / name
+        torn = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
+        with storage_errors(path, len(line)), path.open("a") as file:
+            file.write("\n" + line if torn else line)
+            file.flush()
+            os.fsync(file.fileno())  # never behind a checkpoint, even after a power cut
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The lines of one of the .jsonl files; one that a kill cut short does not count."""
         path = self.path / name
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        rows = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            with suppress(json.JSONDecodeError):
+                rows.append(json.loads(line))
+        return rows
 
-    def forget_after(self, nimg: int) -> None:
-        """Drop what was recorded beyond a checkpoint, before training goes on from it."""
+    def forget_after(self, nimg: int, rollbacks: int) -> None:
+        """Drop what was recorded beyond a checkpoint, before training goes on from it.
+
+        A collapse that a rollback has answered stays on record.
+        """
         for name in (STATS, METRICS):
-            kept = [row for row in self.rows(name) if row["nimg"] <= nimg]
-            self._rewrite(name, kept)
-        for path in [*self.path.glob("fakes_*.png"), *self.path.glob("snapshots/0*")]:
+            self._rewrite(name, [row for row in self.rows(name) if row["nimg"] <= nimg])
+        events = self.rows(EVENTS)
+        reached = [(e["rollbacks"], e["nimg"]) for e in events]
+        answered = [r < rollbacks or (r == rollbacks and n <= nimg) for r, n in reached]
+        self._rewrite(EVENTS, list(compress(events, answered)))
+        for path in [*self.path.glob("fakes_*.png"), *self.path.glob("snapshots/[0-9]*")]:
             if int(re.sub(r"\D", "", path.name.partition(".")[0])) > nimg:
                 path.unlink()
 

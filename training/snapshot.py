@@ -1,5 +1,6 @@
 """Snapshots: a generator's weights, raw and averaged, in one file that explains itself."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import safetensors
 import torch
 
-from data.errors import UserError
+from data.errors import MissingError, UserError
 from data.files import sha256_file, write_atomic
 from models.registry import GAN, family
 from training.checkpoint import serialise
@@ -23,12 +24,19 @@ def save_snapshot(folder: Path, trainer: "Trainer") -> None:
     """Write `<nimg>.safetensors` and its SHA-256, as `sha256sum --check` reads it.
 
     The averaged G's batch-norm statistics must have been refreshed.
+
+    Raises:
+        MissingError: the disk is full, not writable or faulty.
     """
     # One entry: safetensors writes several in no particular order.
     metadata = {"run": json.dumps({"nimg": trainer.nimg, "config": trainer.config.to_dict()})}
+    content = serialise(trainer.generator_weights(), metadata)
+    digest = hashlib.sha256(content).hexdigest()
     path = folder / f"{trainer.nimg:09d}.safetensors"
-    write_atomic(path, serialise(trainer.generator_weights(), metadata))
-    write_atomic(path.with_suffix(".sha256"), f"{sha256_file(path)}  {path.name}\n".encode())
+    write_atomic(path, content)
+    write_atomic(path.with_suffix(".sha256"), f"{digest}  {path.name}\n".encode())
+    if sha256_file(path) != digest:
+        raise MissingError(f"{path} did not read back as it was written; check the disk")
 
 
 def load_snapshot(path: Path, weights: Weights = "ema") -> GAN:

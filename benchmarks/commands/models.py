@@ -1,5 +1,7 @@
 """`bench models`: what can be trained."""
 
+from typing import Any
+
 import click
 
 from benchmarks.commands.options import json_option
@@ -16,19 +18,20 @@ def models(family_name: str | None, as_json: bool) -> None:
     bench models dcgan       what --set can change
     bench models --json
     """
-    import dataclasses
     import json
 
-    import models as registered  # noqa: F401 - fills the registry
-    from models.registry import FAMILIES, family
+    from models.registry import FAMILIES
 
     if family_name:
-        for option in dataclasses.fields(family(family_name).options):
-            click.echo(f"{option.name:20} {option.metadata['help']}  [{option.default}]")
-        return
-    rows = [row for name in FAMILIES for row in parameter_rows(name)]
+        rows = option_rows(family_name)
+    else:
+        rows = [row for name in FAMILIES for row in parameter_rows(name)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
+        return
+    if family_name:
+        for row in rows:
+            click.echo(f"{row['option']:20} {row['help']}  [{row['default']}]")
         return
     click.echo(f"{'family':9} {'variant':10} {'G':>12} {'D':>12}  parameters")
     for row in rows:
@@ -36,22 +39,31 @@ def models(family_name: str | None, as_json: bool) -> None:
         click.echo(f"{row['family']:9} {row['variant']:10} {counts}  {row['summary']}")
 
 
-def parameter_rows(name: str) -> list[dict[str, str | int]]:
-    """A family's variants with their sizes; no weight is allocated."""
-    import torch
+def option_rows(name: str) -> list[dict[str, Any]]:
+    """A family's options with their meanings and defaults."""
+    import dataclasses
 
-    from models.registry import count_parameters, family
+    from models.registry import family
 
-    rows: list[dict[str, str | int]] = []
+    return [
+        {"option": option.name, "help": option.metadata["help"], "default": option.default}
+        for option in dataclasses.fields(family(name).options)
+    ]
+
+
+def parameter_rows(name: str) -> list[dict[str, Any]]:
+    """A family's variants with their sizes."""
+    from models.registry import family, parameter_counts
+
+    rows = []
     for variant, preset in family(name).variants.items():
-        with torch.device("meta"):
-            gan = family(name).build(family(name).resolve(variant, {}))
+        g_parameters, d_parameters = parameter_counts(name, family(name).resolve(variant, {}))
         rows.append(
             {
                 "family": name,
                 "variant": variant,
-                "g_parameters": count_parameters(gan.G),
-                "d_parameters": count_parameters(gan.D),
+                "g_parameters": g_parameters,
+                "d_parameters": d_parameters,
                 "summary": preset.summary,
             }
         )

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from training.loop import Trainer
     from training.run_dir import RunDir
 
+NEXT = {
+    "finished": "see every run with: bench table",
+    "stopped": "go on with: bench run --resume {run}",
+    "diverged": "numbers ceased to be finite: try lower learning rates (--set lr_d, lr_g)",
+    "collapsed": "try another --seed, or a lower --set lr_d",
+}
 DATASETS = Path("datasets")
 FACES, FACES_SEED = 20_000, 0
 
@@ -59,7 +65,13 @@ FACES, FACES_SEED = 20_000, 0
     help="When samples lose their variety.  [default: record]",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A model's option.")
-@click.option("--resume", metavar="RUN", help="Go on with a run: an id, a path or `latest`.")
+@click.option(
+    "--resume",
+    metavar="[RUN]",
+    is_flag=False,
+    flag_value="latest",
+    help="Go on with a run: an id, a path or `latest`, which it is when left out.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the configuration, time and disk; stop there.")
 @results_option
 def run(
@@ -80,8 +92,9 @@ def run(
     bench run --resume latest
 
     Ctrl-C finishes the step, saves, and says how to go on; the resumed run is the run that was
-    never stopped. What a run leaves is described in results/README.md.
+    never stopped. What a run leaves is described in docs/architecture.md.
     """
+    from training.loop import Trainer
     from training.run_dir import RunDir
 
     training = {name: value for name, value in training.items() if value not in (None, ())}
@@ -96,9 +109,10 @@ def run(
     if dry_run:
         print_plan(config, store)
         return
+    trainer = Trainer(config, store)
     started = RunDir.create(results, config)
     with started.locked():
-        train_run(started, config, store)
+        train_run(started, trainer)
 
 
 def new_config(
@@ -109,7 +123,6 @@ def new_config(
     training: dict[str, Any],
 ) -> tuple["RunConfig", "Store"]:
     """A configuration with nothing left open, and its data."""
-    import models as registered  # noqa: F401 - fills the registry
     from models.registry import family
     from training.config import parse_settings, resolve
     from training.precision import without_auto
@@ -126,22 +139,21 @@ def open_data(source: Path | None) -> "Store":
     """The data set that was asked for, or the drawn faces, drawn on first use."""
     from data.faces import write_faces
     from data.importer import open_dataset
-    from data.store import Store
+    from data.store import ensure_store
 
-    if source is not None:
-        with file_progress() as imported:
-            store = open_dataset(source, DATASETS / "imported", imported)
+    def draw(folder: Path) -> None:
+        say(f"no --data: drawing {FACES:,} faces (seed {FACES_SEED}) into {folder}")
+        with item_progress(FACES, "face") as progress:
+            write_faces(folder, FACES, FACES_SEED, progress)
+
+    if source is None:
+        store = ensure_store(DATASETS / "faces", draw)
+        say(f"no --data: training on {len(store):,} drawn faces, {store.folder}")
+    else:
+        with file_progress() as progress:
+            store = open_dataset(source, DATASETS / "imported", progress)
         if store.folder != source:  # an archive or a folder: say what became of its files
             say("\n".join([f"imported into {store.folder}", *import_lines(store.card)]))
-    else:
-        folder = DATASETS / "faces"
-        if folder.exists():
-            say(f"no --data: training on the drawn faces in {folder}")
-        else:
-            say(f"no --data: drawing {FACES:,} faces (seed {FACES_SEED}) into {folder}")
-            with item_progress(FACES, "face") as progress:
-                write_faces(folder, FACES, FACES_SEED, progress)
-        store = Store(folder)
     store.verify()
     return store
 
@@ -155,58 +167,60 @@ def go_on(
     training: dict[str, Any],
 ) -> None:
     """Resume a run with the configuration that it has; other flags must agree with it."""
-    from data.importer import open_dataset
     from training.config import data_identity, parse_settings
+    from training.loop import Trainer
 
     saved = started.config
     path = source or Path(saved.data["path"])
     if not path.exists():
-        raise UserError(f"{path} is gone: say where the run's data is now with --data")
-    store = open_dataset(path, DATASETS / "imported")
-    store.verify()
+        raise MissingError(f"{path} is gone: say where the run's data is now with --data")
+    options = parse_settings(type(saved.options), settings)
+    training = {name: value for name, value in training.items() if value != "auto"}
+    store = open_data(path)
     config = dataclasses.replace(
         saved,
         model=model or saved.model,
         variant=variant or saved.variant,
-        options=dataclasses.replace(saved.options, **parse_settings(type(saved.options), settings)),
+        options=dataclasses.replace(saved.options, **options),
         training=dataclasses.replace(saved.training, **training),
         data=data_identity(store),
     )
     saved.refuse_changes(config)
-    train_run(started, config, store, resumed=True)
+    train_run(started, Trainer(config, store), resumed=True)
 
 
-def train_run(
-    started: "RunDir", config: "RunConfig", store: "Store", resumed: bool = False
-) -> None:
+def train_run(started: "RunDir", trainer: "Trainer", resumed: bool = False) -> None:
     """Train in a locked run directory, and leave pictures and a status whatever happens."""
     from benchmarks.curves import draw_curves
     from training.checkpoint import load_checkpoint
     from training.console import Console
-    from training.loop import Trainer, train
+    from training.loop import train
+    from training.run_dir import STATS
     from training.stop import StopRequest
 
-    trainer = Trainer(config, store)
+    config = trainer.config
     with Console(started.path / "log.txt", config.training.nimg) as console, StopRequest() as stop:
-        if resumed:
-            trainer.load(load_checkpoint(started.path / "checkpoints", console.say))
-            started.forget_after(trainer.nimg)
-            console.say(f"going on with {started.id} from kimg {trainer.nimg / 1000:.1f}")
-        else:
-            console.say(f"{started.path}: {describe_run(trainer)}")
-        started.begin(config, trainer.nimg, trainer.device)
         try:
+            if resumed:
+                trainer.load(load_checkpoint(started.path / "checkpoints", console.say))
+                started.forget_after(trainer.nimg, trainer.rollbacks)
+                console.say(f"going on with {started.id} from kimg {trainer.nimg / 1000:.1f}")
+            else:
+                console.say(f"{started.path}: {describe_run(trainer)}")
+            started.begin(config, trainer.nimg, trainer.device)
             ending = train(started, trainer, console, stop, record)
         except BaseException as error:
             with suppress(MissingError):  # on a full disk, the error itself is what to tell
                 started.set_status("failed", error=f"{type(error).__name__}: {error}")
             raise
         started.set_status(ending, nimg=trainer.nimg)
-        draw_curves(started)
         console.say(f"{ending} at kimg {trainer.nimg / 1000:.1f}: look at {started.path}")
-        if stop.signal:
-            console.say(f"go on with: bench run --resume {started.id}")
-            sys.exit(128 + stop.signal)
+        console.say(NEXT[ending].format(run=started.id))
+        if started.rows(STATS):
+            draw_curves(started)
+    if ending == "stopped":
+        assert stop.signal is not None
+        sys.exit(128 + stop.signal)
 
 
 def record(started: "RunDir", trainer: "Trainer") -> None:

@@ -34,6 +34,8 @@ def table(as_csv: bool, as_json: bool, results: Path) -> None:
     """
     from eval.table import load
 
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json exclude each other")
     rows = load(results)
     if as_csv:
         click.echo(rows.to_csv(index=False), nl=False)

@@ -5,7 +5,7 @@ import cmath
 import numpy as np
 
 from data.faces.colours import WHITE, Paints, mix
-from data.faces.eyes import Eye
+from data.faces.eyes import Eyes
 from data.faces.factors import Factors
 from data.faces.hair import on_skull
 from data.faces.hair_front import CAP_DEPTH
@@ -24,7 +24,7 @@ def draw_behind_hair(pen: Pen, factors: Factors, paints: Paints) -> None:
             pen.fill(smooth(inner, 3), mix(paints.accessory, WHITE, 0.45))
 
 
-def draw_on_hair(pen: Pen, eyes: tuple[Eye, Eye], factors: Factors, paints: Paints) -> None:
+def draw_on_hair(pen: Pen, eyes: Eyes, factors: Factors, paints: Paints) -> None:
     """What is worn over hair and face."""
     if factors.accessory in ON_HAIR:
         ON_HAIR[factors.accessory](pen.at(CAP_DEPTH), paints)
@@ -65,11 +65,11 @@ def _flower(pen: Pen, paints: Paints) -> None:
 ON_HAIR = {"headband": _headband, "ribbon": _ribbon, "hairclip": _hairclip, "flower": _flower}
 
 
-def _glasses(pen: Pen, eyes: tuple[Eye, Eye], paints: Paints) -> None:
+def _glasses(pen: Pen, eyes: Eyes, paints: Paints) -> None:
     frame = mix(paints.accessory_shadow, (30, 24, 40), 0.55)
-    for eye in eyes:
-        glass = ellipse(eye.centre + 1j, 27, 26, 24)
+    left, right = eyes.centre.ravel().tolist()
+    for side, centre in ((-1, left), (1, right)):
+        glass = ellipse(centre + 1j, 27, 26, 24)
         pen.line(np.append(glass, glass[0]), frame, 5)
-        pen.line([eye.centre + eye.side * 27 - 4j, eye.side * 72 - 6j], frame, 4)
-    left, right = eyes
-    pen.line(smooth_line([left.centre + 27, 1j, right.centre - 27], 3), frame, 4)
+        pen.line([centre + side * 27 - 4j, side * 72 - 6j], frame, 4)
+    pen.line(smooth_line([left + 27, 1j, right - 27], 3), frame, 4)

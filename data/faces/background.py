@@ -2,44 +2,47 @@
 
 import math
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from data.faces.colours import WHITE, Colour, hsl, mix
 from data.faces.factors import Factors
-from data.faces.pen import CANVAS, Pen, vertical_blend
-from data.faces.shapes import ellipse
+from data.faces.pen import CANVAS, vertical_blend
 
 STRIPE = 30
 DOT_GRID = 44
 DOT = 9
+HALO = (128, 116)  # its middle
 
 
-def new_canvas(factors: Factors) -> Image.Image:
-    """A canvas in the background's colour, RGB 256x256; a gradient is darker at its top."""
-    colour = _colour(factors)
-    if factors.background != "gradient":
-        return Image.new("RGB", (CANVAS, CANVAS), colour)
-    top = hsl(factors.background_hue + 40, 0.45, factors.background_lightness - 0.18)
-    return vertical_blend(top, colour, (CANVAS, CANVAS))
+def new_background(factors: Factors) -> Image.Image:
+    """RGB 256x256: one colour, a gradient that is darker at its top, or a lighter pattern."""
+    colour = hsl(factors.background_hue, 0.42, factors.background_lightness)
+    if factors.background == "gradient":
+        top = hsl(factors.background_hue + 40, 0.45, factors.background_lightness - 0.18)
+        return vertical_blend(top, colour, (CANVAS, CANVAS))
+    image = Image.new("RGB", (CANVAS, CANVAS), colour)
+    if factors.background in PATTERNS:
+        PATTERNS[factors.background](ImageDraw.Draw(image), mix(colour, WHITE, 0.45))
+    return image
 
 
-def draw_pattern(pen: Pen, factors: Factors) -> None:
-    """A halo, stripes or dots in a lighter tone of the background's colour."""
-    tone = mix(_colour(factors), WHITE, 0.45)
-    if factors.background == "halo":
-        pen.fill(ellipse(-20j, 104, 104, 40), tone)
-        pen.fill(ellipse(-20j, 94, 94, 40), mix(tone, WHITE, 0.4))
-    elif factors.background == "stripes":
-        for x in range(-CANVAS, CANVAS, 2 * STRIPE):
-            top, bottom = (x, x + STRIPE), (x + STRIPE + CANVAS, x + CANVAS)
-            pen.ink.polygon((top[0], 0, top[1], 0, bottom[0], CANVAS, bottom[1], CANVAS), tone)
-    elif factors.background == "dots":
-        for row in range(7):
-            for column in range(7):
-                x = round((column + 0.5 * (row % 2)) * DOT_GRID) - DOT
-                y = round(row * DOT_GRID * math.sqrt(0.75)) - DOT
-                pen.ink.ellipse((x, y, x + 2 * DOT, y + 2 * DOT), tone)
+def _halo(ink: ImageDraw.ImageDraw, tone: Colour) -> None:
+    ink.circle(HALO, 114, tone)
+    ink.circle(HALO, 103, mix(tone, WHITE, 0.4))
 
 
-def _colour(factors: Factors) -> Colour:
-    return hsl(factors.background_hue, 0.42, factors.background_lightness)
+def _stripes(ink: ImageDraw.ImageDraw, tone: Colour) -> None:
+    for x in range(-CANVAS, CANVAS, 2 * STRIPE):
+        top, bottom = (x, x + STRIPE), (x + STRIPE + CANVAS, x + CANVAS)
+        ink.polygon((top[0], 0, top[1], 0, bottom[0], CANVAS, bottom[1], CANVAS), tone)
+
+
+def _dots(ink: ImageDraw.ImageDraw, tone: Colour) -> None:
+    for row in range(7):
+        for column in range(7):
+            x = round((column + 0.5 * (row % 2)) * DOT_GRID)
+            y = round(row * DOT_GRID * math.sqrt(0.75))
+            ink.circle((x, y), DOT, tone)
+
+
+PATTERNS = {"halo": _halo, "stripes": _stripes, "dots": _dots}

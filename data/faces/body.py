@@ -7,14 +7,15 @@ from data.faces.factors import Factors
 from data.faces.pen import Pen
 from data.faces.shapes import both_sides, on_side, smooth, smooth_line
 
-HALF_TORSO = np.array([94j, 22 + 90j, 40 + 96j, 84 + 106j, 112 + 122j, 112 + 140j])
+_HALF_TORSO = np.array([94j, 22 + 90j, 40 + 96j, 84 + 106j, 112 + 122j, 112 + 140j])
+TORSO = smooth(both_sides(_HALF_TORSO), 2)
 
 
 def draw_body(pen: Pen, factors: Factors, paints: Paints) -> None:
     """Shoulders, then the neck on them, then the collar around the neck."""
     broad = 1.0 + 0.12 * (1.0 - factors.femininity)
-    torso = HALF_TORSO.real * broad + 1j * HALF_TORSO.imag
-    pen.fill(smooth(both_sides(torso), 2), paints.clothes, paints.clothes_shadow)
+    torso = TORSO.real * broad + 1j * TORSO.imag
+    pen.fill(torso, paints.clothes, paints.clothes_shadow)
     _draw_neck(pen, factors, paints)
     COLLARS[factors.clothes](pen, paints)
 

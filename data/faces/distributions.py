@@ -38,7 +38,7 @@ class Uniform:
     high: float
 
     def sample(self, rng: np.random.Generator, known: Known) -> float:
-        return float(rng.uniform(self.low, self.high))
+        return self.low + (self.high - self.low) * rng.random()
 
     def __str__(self) -> str:
         return f"uniform {self.low:g} to {self.high:g}"
@@ -159,11 +159,12 @@ class Choice:
     def values(self) -> tuple[str, ...]:
         return tuple(self.weights)
 
-    def chances(self, femininity: float) -> dict[str, float]:
+    def chances(self, femininity: float) -> Mapping[str, float]:
         """The probability of each value."""
-        others = self.masculine or self.weights
+        if self.masculine is None:
+            return self.weights
         return {
-            name: femininity * weight + (1.0 - femininity) * others.get(name, 0.0)
+            name: femininity * weight + (1.0 - femininity) * self.masculine.get(name, 0.0)
             for name, weight in self.weights.items()
         }
 

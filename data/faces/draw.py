@@ -3,7 +3,7 @@
 from PIL import Image
 
 from data.faces.accessories import draw_behind_hair, draw_on_hair
-from data.faces.background import draw_pattern, new_canvas
+from data.faces.background import new_background
 from data.faces.body import draw_body
 from data.faces.colours import mix_paints
 from data.faces.eyes import both_eyes, draw_brows, draw_eyes
@@ -11,7 +11,7 @@ from data.faces.factors import Factors
 from data.faces.hair_back import draw_back_hair, draw_braids
 from data.faces.hair_front import covers_ears, cut_fringe, draw_fringe_shadow, draw_front_hair
 from data.faces.head import draw_ears, draw_face, draw_mouth, draw_nose
-from data.faces.pen import SCALE, new_pen
+from data.faces.pen import SCALE, Canvas, new_pen
 
 
 def draw(factors: Factors) -> Image.Image:
@@ -21,13 +21,12 @@ def draw(factors: Factors) -> Image.Image:
 
 def draw_large(factors: Factors) -> Image.Image:
     """The same face before it is reduced, RGB 256x256."""
-    canvas = new_canvas(factors)
+    canvas = Canvas(new_background(factors))
     head, body = new_pen(canvas, factors.head_yaw, factors.head_tilt), new_pen(canvas)
     paints = mix_paints(factors)
     fringe = cut_fringe(factors)
     eyes = both_eyes(factors)
 
-    draw_pattern(body, factors)
     draw_back_hair(head, factors, paints)
     draw_body(body, factors, paints)
     draw_braids(head, factors, paints)
@@ -42,4 +41,5 @@ def draw_large(factors: Factors) -> Image.Image:
     draw_front_hair(head, fringe, factors, paints)
     draw_brows(head, eyes, factors, paints)
     draw_on_hair(head, eyes, factors, paints)
-    return canvas
+    canvas.paint()
+    return canvas.image

@@ -2,11 +2,15 @@
 
 import random
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.faces.factors import Factors
-from data.faces.shapes import Array, Points, Shape, spread
+from data.faces.shapes import Array, Shape
+
+Curve = NDArray[np.inexact[Any]]
 
 # The skull under the hair, an ellipse.
 SKULL = -16j
@@ -38,22 +42,25 @@ def end_beside(factors: Factors) -> float:
     return short + (long - short) * factors.hair_length
 
 
-def locks(roots: Points, tips: Points, power: float, steps: int = 5) -> Shape:
+def locks(roots: Curve, tips: Curve, power: float, steps: int = 5) -> Shape:
     """A row of locks, from each root down to a tip and up to the next root.
 
     The sides of a lock are straight at power 1, hollow above and round below it.
-    [n + 1] roots and [n] tips -> [2 * n * steps].
+    [n + 1] roots and [n] tips -> [2 * n * (steps - 1) + 1].
     """
-    start, end = np.asarray(roots, np.complex128), np.asarray(tips, np.complex128)
-    t = spread(0, 1, steps)
-    fall = t + 0j
-    drop = 1j * t**power
+    root, tip, fall, drop = _row_of_locks(len(tips), power, steps)
+    start = roots[root]
+    way = tips[tip] - start
+    return start + way.real * fall + way.imag * drop
 
-    def side(root: Shape) -> Shape:
-        way = (end - root)[:, None]
-        return root[:, None] + way.real * fall + way.imag * drop
 
-    return np.concatenate([side(start[:-1]), side(start[1:])[:, ::-1]], axis=1).ravel()
+@lru_cache(maxsize=64)
+def _row_of_locks(count: int, power: float, steps: int) -> tuple[Any, Any, Any, Any]:
+    """For each point of the row: its root, its tip, and how far it is on the way between them."""
+    place = np.arange(2 * count * (steps - 1) + 1) / (steps - 1)  # whole at roots and at tips
+    root, tip = np.rint(place / 2), np.minimum(place // 2, count - 1)
+    fall = 1 - np.abs(place % 2 - 1)
+    return root.astype(int), tip.astype(int), fall, 1j * fall**power
 
 
 def on_skull(angle: Array | float, radius: Array | float) -> Shape:
@@ -66,15 +73,15 @@ def rim(factors: Factors) -> float:
     return 0.92 + 0.15 * factors.hair_volume
 
 
-def waved(points: Shape, factors: Factors) -> Shape:
+def waved(points: Curve, factors: Factors) -> Shape:
     """Hanging hair with its waves: they start at the ears and are mirrored at the nose."""
     below = np.minimum(np.maximum((points.imag + 30.0) / 60.0, 0), 1)
     sway = 7.0 * factors.hair_wave * np.sin(points.imag / 8.5)
     return points + sway * below * np.sign(points.real)
 
 
-@lru_cache(maxsize=256)
-def jitter(strand_seed: int, count: int) -> Array:
-    """The irregularities of one head of hair: [count] numbers from -1 to 1."""
+@lru_cache(maxsize=1)
+def jitter(strand_seed: int) -> Array:
+    """The irregularities of one head of hair, from -1 to 1; take as many as are needed."""
     source = random.Random(strand_seed)
-    return np.array([2.0 * source.random() - 1.0 for _ in range(count)])
+    return np.array([2.0 * source.random() - 1.0 for _ in range(16)])

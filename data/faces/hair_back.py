@@ -4,12 +4,21 @@ import numpy as np
 
 from data.faces.colours import Paints, mix
 from data.faces.factors import Factors
-from data.faces.hair import GATHERED, end_behind, jitter, locks, on_skull, rim, waved
+from data.faces.hair import GATHERED, SKULL, end_behind, jitter, locks, on_skull, rim, waved
 from data.faces.pen import Pen
-from data.faces.shapes import Shape, ellipse, on_side, smooth, smooth_line, spread, stroke
+from data.faces.shapes import (
+    Shape,
+    ellipse,
+    on_both_sides,
+    on_side,
+    smooth,
+    smooth_line,
+    spread,
+    stroke,
+)
 
 BACK_DEPTH = -7.0
-TOP_OF_CURTAIN = np.array([0.0, 0.4, 0.8, 1.2])  # angles over the skull
+TOP_OF_CURTAIN = on_skull(np.array([0.0, 0.4, 0.8, 1.2]), 1.0) - SKULL
 
 
 def draw_back_hair(pen: Pen, factors: Factors, paints: Paints) -> None:
@@ -34,18 +43,18 @@ def _draw_curtain(pen: Pen, factors: Factors, paints: Paints) -> None:
     wide = 64.0 if factors.hair_style in GATHERED else 80.0 + 6.0 * factors.hair_volume
     outline = waved(_curtain_outline(factors, wide, end), factors)
     pen.fill(outline, mix(paints.hair_shadow, paints.hair_deep, 0.7))
-    strands = np.array([[-0.62], [0.62]]) * wide + 1j * spread(40, end - 4, 6)
-    pen.line_each(waved(strands, factors), paints.hair_line, 2)
+    strand = waved(0.62 * wide + 1j * spread(40, end - 4, 6), factors)
+    pen.line_each(on_both_sides(strand), paints.hair_line, 2)
 
 
 def _curtain_outline(factors: Factors, wide: float, end: float) -> Shape:
     """Down the right side, along a ragged hem, and up the left side."""
     hem_half = wide - (16.0 if factors.hair_style == "bob" else 4.0)
-    top = on_skull(TOP_OF_CURTAIN, rim(factors) - 0.05)
+    top = SKULL + (rim(factors) - 0.05) * TOP_OF_CURTAIN
     sides = [84 - 14j, wide + 2 + 0.45j * end, wide + 0.8j * end, hem_half + 1j * end]
-    right = smooth_line([*top, *sides], 3)
+    right = smooth_line(np.concatenate([top, sides]), 2)
     roots = spread(hem_half, -hem_half, 8) + 1j * (end - 8)
-    tips = 0.5 * (roots[1:] + roots[:-1]) + 1j * (8 + 10 * jitter(factors.strand_seed, 7))
+    tips = 0.5 * (roots[1:] + roots[:-1]) + 1j * (8 + 10 * jitter(factors.strand_seed)[:7])
     return np.concatenate([right, locks(roots, tips, 1.0, 2), on_side(right, -1)[::-1]])
 
 

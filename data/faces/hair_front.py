@@ -6,7 +6,7 @@ import numpy as np
 
 from data.faces.colours import Paints, mix
 from data.faces.factors import Factors
-from data.faces.hair import GATHERED, end_beside, jitter, locks, on_skull, rim, waved
+from data.faces.hair import GATHERED, SKULL, end_beside, jitter, locks, on_skull, rim, waved
 from data.faces.pen import Pen
 from data.faces.shapes import Array, Shape, on_both_sides, smooth, smooth_line, spread, stroke
 
@@ -16,6 +16,13 @@ HALF_FRINGE = 58.0
 
 # A strand, there and back: the way to the whorl, and (imaginary) how far it swings off it.
 STRAND = np.array([0, 0.12 + 0.08j, 0.30 + 0.15j, 0.5 + 0.18j, 0.30 + 0.15j, 0.12 + 0.08j])
+
+# The strands along the sides of the cap: [4, 5].
+_REACH = np.array([1.2, 1.1, 1.0, 0.9, 0.8])
+SIDE_STRANDS = on_skull(np.outer([-1.0, -0.7, 0.7, 1.0], _REACH), 1.24 - 0.3 * _REACH)
+
+# The crown of all hair that is not spiky, from the middle of a skull of radius 1.
+ROUND_CROWN = on_skull(spread(1.8, -1.8, 21), 1.0) - SKULL
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def cut_fringe(factors: Factors) -> Fringe:
     """Lay out the fringe of one face."""
     cut = CUTS[factors.fringe]
     parting = 34.0 * factors.parting
-    wobble = jitter(factors.strand_seed, 2 * cut.count + 1)
+    wobble = jitter(factors.strand_seed)
     x = spread(-HALF_FRINGE, HALF_FRINGE, cut.count + 1)
     x[1:-1] += 4.0 * wobble[1 : cut.count]
     middle = 0.5 * (x[1:] + x[:-1])
@@ -62,7 +69,7 @@ def cut_fringe(factors: Factors) -> Fringe:
         hanging = free + cut.drop * (np.abs(at - parting) / 66.0) ** 1.3
         return np.minimum(hanging, 20.0 * (at / HALF_FRINGE) ** 4 - 10.0)  # keeps off the eyes
 
-    uneven = 4.0 * wobble[cut.count + 1 :] * (cut.notch > 6)
+    uneven = 4.0 * wobble[cut.count + 1 : 2 * cut.count + 1] * (cut.notch > 6)
     tips = middle + cut.lean * np.sign(middle - parting) + 1j * (level(middle) + uneven)
     roots = x + 1j * (level(x) - cut.notch)
     return Fringe(roots, locks(roots, tips, cut.power, 3))
@@ -101,8 +108,8 @@ def draw_front_hair(pen: Pen, fringe: Fringe, factors: Factors, paints: Paints) 
 def _crown(factors: Factors) -> Shape:
     """The rim of the hair over the head, from the right ear to the left one: [n]."""
     if factors.hair_style != "spiky":
-        return on_skull(spread(1.8, -1.8, 25), rim(factors))
-    wobble = jitter(factors.strand_seed, 9)
+        return SKULL + rim(factors) * ROUND_CROWN
+    wobble = jitter(factors.strand_seed)[:9]
     angles = spread(1.8, -1.8, 10)
     tips = 0.5 * (angles[1:] + angles[:-1]) + 0.12 * wobble + 0.1 * np.sign(angles[1:])
     height = (0.08 + 0.2 * factors.hair_length) * (1 + 0.4 * wobble)
@@ -114,10 +121,9 @@ def _draw_shine(pen: Pen, factors: Factors, paints: Paints) -> None:
     """A band of light around the head, ragged below where the locks bend it."""
     middle = 0.45 * factors.light
     angles = spread(middle - 0.8, middle + 0.8, 8)
-    tips = 0.5 * (angles[1:] + angles[:-1]) - 1j * (0.12 - 0.07 * jitter(factors.strand_seed, 7))
-    row = locks(angles, tips, 0.8, 3)
-    ragged = on_skull(row.real, 0.76 + row.imag)
-    pen.fill(np.concatenate([ragged, on_skull(angles[::-1], 0.82)]), paints.hair_light)
+    tips = 0.5 * (angles[1:] + angles[:-1]) - 1j * (0.12 - 0.07 * jitter(factors.strand_seed)[:7])
+    band = np.concatenate([locks(angles, tips, 0.8, 3) + 0.76j, angles[::-1] + 0.82j])
+    pen.fill(on_skull(band.real, band.imag), paints.hair_light)
 
 
 def _draw_strands(pen: Pen, fringe: Fringe, factors: Factors, paints: Paints) -> None:
@@ -127,9 +133,7 @@ def _draw_strands(pen: Pen, fringe: Fringe, factors: Factors, paints: Paints) ->
     strands = roots + way * STRAND.real - way.real * STRAND.imag
     widths = 3.0 * np.array([0, 1, 0.7, 0, -0.7, -1])
     pen.fill_each(strands + widths, [paints.hair_shadow] * len(strands))
-    angles = np.array([[-1.0], [-0.7], [0.7], [1.0]])
-    reach = np.array([1.2, 1.1, 1.0, 0.9, 0.8])
-    pen.line_each(on_skull(angles * reach, 1.24 - 0.3 * reach), paints.hair_shadow)
+    pen.line_each(SIDE_STRANDS, paints.hair_shadow)
 
 
 def _draw_side_locks(pen: Pen, factors: Factors, paints: Paints) -> None:
@@ -140,13 +144,13 @@ def _draw_side_locks(pen: Pen, factors: Factors, paints: Paints) -> None:
     inner = [58 + 0.55j * end, 54 - 6j, 50 - 34j, 54 - 56j]
     sizes = np.array([[1.0], [0.72], [0.45]])  # of the lock, and of its darker ends
     ends = outer[-1] + sizes * (smooth([*outer, *inner], 3) - outer[-1])
-    shapes = waved(on_both_sides(ends), factors)
+    shapes = on_both_sides(waved(ends, factors))
     half_dark = mix(paints.hair, paints.hair_shadow, 0.5)
     for side in shapes:
         pen.fill_each(side, (paints.hair, half_dark, paints.hair_shadow))
     pen.line_each(shapes[:, 0, 9:24], paints.hair_line)
     strand = smooth_line([66 - 44j, 72 - 8j, 70 + 0.75j * end])
-    pen.line_each(waved(on_both_sides(strand), factors), paints.hair_shadow)
+    pen.line_each(on_both_sides(waved(strand, factors)), paints.hair_shadow)
 
 
 def _draw_ahoge(pen: Pen, factors: Factors, paints: Paints) -> None:

@@ -68,8 +68,8 @@ def _face_scale(factors: Factors) -> float:
 def _lit_part(outline: Shape, factors: Factors) -> Shape:
     """The contour drawn in on the side away from the light, more so towards the chin."""
     in_shade = outline.real * factors.light < 0
-    reach = (0.05 + 0.15 * abs(factors.light)) * np.clip((outline.imag + 30) / 60, 0, 1)
-    return outline - in_shade * reach * outline.real
+    low = np.minimum(np.maximum((outline.imag + 30) / 60, 0), 1)
+    return outline - (0.05 + 0.15 * abs(factors.light)) * in_shade * low * outline.real
 
 
 def draw_nose(pen: Pen, factors: Factors, paints: Paints) -> None:

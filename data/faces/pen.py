@@ -2,7 +2,7 @@
 
 import cmath
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -26,83 +26,108 @@ SIDE = 82.0
 CONTOUR = 3
 GLOW_LEVELS = 32
 
+Pixels = Any  # float32 [2n]: x, y, x, y, ...
+Pose = tuple[complex, complex, complex]
+Stroke = Callable[[Pixels], None]
+
+
+class Canvas:
+    """A picture in the making: shapes wait until `paint` places and draws all of them.
+
+    Placing them together takes a third of the time of placing them one by one.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self.image = image
+        self.ink = ImageDraw.Draw(image)
+        # Each shape in face coordinates, how it is placed, and what draws it from its pixels.
+        self.waiting: list[tuple[Points, Pose, Stroke]] = []
+
+    def paint(self) -> None:
+        """Draw all shapes, in the order in which they came."""
+        shapes, poses, strokes = zip(*self.waiting, strict=True)
+        counts = [len(shape) for shape in shapes]
+        lean, bend, shift = np.repeat(poses, counts, axis=0).T
+        points = np.concatenate(shapes)
+        placed = points * lean - bend * points.real**2 + shift
+        # Pillow reads x, y, x, y, ... from float32, and draws whole numbers exactly.
+        pixels = np.rint(placed.view(np.float64)).astype(np.float32)
+        start = 0
+        for count, stroke in zip(counts, strokes, strict=True):
+            stroke(pixels[start : start + 2 * count])
+            start += 2 * count
+
 
 class Pen:
     """Draws in face coordinates on a canvas, as seen at one depth of the head.
 
-    The depth is how far the middle of the face moves when the head turns fully.
+    The depth is how far the middle of the face moves when the head turns fully: a turn narrows
+    the far half of the face and widens the near one.
     """
 
-    def __init__(
-        self,
-        image: Image.Image,
-        ink: ImageDraw.ImageDraw,
-        yaw: float,
-        lean: complex,
-        depth: float = 0.0,
-    ) -> None:
-        self.image = image
-        self.ink = ink
+    def __init__(self, canvas: Canvas, yaw: float, lean: complex, depth: float = 0.0) -> None:
+        self._canvas = canvas
         self._yaw = yaw
         self._lean = lean
         turn = yaw * depth * lean
-        self._bend = turn / SIDE**2
-        self._shift = turn + NECK + ORIGIN - NECK * lean
+        self._pose = (lean, turn / SIDE**2, turn + NECK + ORIGIN - NECK * lean)
 
     def at(self, depth: float) -> "Pen":
         """The same pen, nearer to the viewer or (negative) behind the head."""
-        return Pen(self.image, self.ink, self._yaw, self._lean, depth)
-
-    def place(self, points: Points) -> Shape:
-        """Face coordinates to canvas coordinates, of any shape.
-
-        A turn narrows the far half of the face and widens the near one.
-        """
-        points = np.asarray(points)
-        return points * self._lean - self._bend * points.real**2 + self._shift
+        return Pen(self._canvas, self._yaw, self._lean, depth)
 
     def fill(self, points: Points, colour: Colour, line: Colour | None = None) -> None:
         """A filled outline, with a contour when `line` names its colour."""
-        flat = _flat(self.place(points))
-        self.ink.polygon(flat, colour)
-        if line is not None:
-            self.ink.line(flat + flat[:2], line, CONTOUR)
+        ink = self._canvas.ink
+        if line is None:
+            self._draw(points, lambda pixels: ink.polygon(pixels, colour))
+            return
+
+        def fill_and_trace(pixels: Pixels) -> None:
+            ink.polygon(pixels, colour)
+            ink.line(pixels, line, CONTOUR)
+
+        self._draw(np.append(points, points[:1]), fill_and_trace)
 
     def fill_each(self, outlines: Shape, colours: Iterable[Colour]) -> None:
-        """Several filled outlines of as many points, [m, n], each in its colour."""
-        for flat, colour in zip(_flat(self.place(outlines)), colours, strict=True):
-            self.ink.polygon(flat, colour)
+        """Several filled outlines, [m, n], each in its colour."""
+        for points, colour in zip(outlines, colours, strict=True):
+            self.fill(points, colour)
 
     def line(self, points: Points, colour: Colour, width: float = CONTOUR) -> None:
         """A line of even width."""
-        self.ink.line(_flat(self.place(points)), colour, round(width))
+        ink, width = self._canvas.ink, round(width)
+        self._draw(points, lambda pixels: ink.line(pixels, colour, width))
 
-    def line_each(self, lines: Shape, colour: Colour, width: int = CONTOUR) -> None:
-        """Several lines of as many points, [m, n], in one colour."""
-        for flat in _flat(self.place(lines)):
-            self.ink.line(flat, colour, width)
+    def line_each(self, lines: Shape, colour: Colour, width: float = CONTOUR) -> None:
+        """Several lines, [m, n], in one colour."""
+        for points in lines:
+            self.line(points, colour, width)
 
     def shade(self, points: Points, top: Colour, bottom: Colour) -> None:
         """A filled outline whose colour glides from its highest point to its lowest one."""
-        flat = _flat(self.place(points))
-        left, upper = int(min(flat[0::2])), int(min(flat[1::2]))
-        size = int(max(flat[0::2])) + 1 - left, int(max(flat[1::2])) + 1 - upper
-        stencil = Image.new("1", size)
-        moved = [c - (upper if k % 2 else left) for k, c in enumerate(flat)]
-        ImageDraw.Draw(stencil).polygon(moved, 1)
-        self.image.paste(vertical_blend(top, bottom, size), (left, upper), stencil)
+        image = self._canvas.image
+        self._draw(points, lambda pixels: _shade(image, pixels, top, bottom))
 
     def glow(self, centre: complex, width: int, height: int, colour: Colour, share: float) -> None:
         """A soft spot by its half-axes: `share` of the colour in its middle, none at its rim."""
-        place = self.place([centre])[0]
-        corner = round(place.real) - width, round(place.imag) - height
-        self.image.paste(colour, corner, _soft_spot(width, height, round(share * GLOW_LEVELS)))
+        image = self._canvas.image
+        spot = _soft_spot(width, height, round(share * GLOW_LEVELS))
+
+        def paste(pixels: Pixels) -> None:
+            x, y = pixels.astype(int).tolist()
+            image.paste(colour, (x - width, y - height), spot)
+
+        self._draw([centre], paste)
+
+    def _draw(self, points: Points, stroke: Stroke) -> None:
+        self._canvas.waiting.append((points, self._pose, stroke))
 
 
-def new_pen(image: Image.Image, yaw: float = 0.0, tilt_degrees: float = 0.0) -> Pen:
+def new_pen(canvas: Canvas, yaw: float = 0.0, tilt_degrees: float = 0.0) -> Pen:
     """A pen for a canvas, on a head that is turned (-1 to 1) and leans clockwise."""
     lean = cmath.rect(ZOOM, math.radians(tilt_degrees))
-    return Pen(image, ImageDraw.Draw(image), yaw, lean)
+    return Pen(canvas, yaw, lean)
 
 
 def vertical_blend(top: Colour, bottom: Colour, size: tuple[int, int]) -> Image.Image:
@@ -113,9 +138,14 @@ def vertical_blend(top: Colour, bottom: Colour, size: tuple[int, int]) -> Image.
     return column.resize(size, Image.Resampling.NEAREST)
 
 
-def _flat(points: Shape) -> list[Any]:
-    """[..., n] complex -> [..., x, y, x, y, ...] in whole numbers, which Pillow draws exactly."""
-    return np.rint(points.view(np.float64)).tolist()
+def _shade(image: Image.Image, pixels: Pixels, top: Colour, bottom: Colour) -> None:
+    outline = pixels.reshape(-1, 2)
+    corner = outline.min(axis=0)
+    left, upper = corner.astype(int).tolist()
+    width, height = (outline.max(axis=0) - corner).astype(int).tolist()
+    stencil = Image.new("1", (width + 1, height + 1))
+    ImageDraw.Draw(stencil).polygon((outline - corner).ravel(), 1)
+    image.paste(vertical_blend(top, bottom, stencil.size), (left, upper), stencil)
 
 
 @lru_cache(maxsize=512)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from data.errors import UserError
+from data.errors import UserError, require
 from models.dcgan.losses import LOSSES, gradient_penalty, r1_penalty
 from models.dcgan.networks import (
     Discriminator,
@@ -81,9 +81,14 @@ class DCGANOptions:
             raise UserError("--set g_channels: four numbers are needed to grow 4 px to 64")
         if len(self.d_channels) not in (4, 5):
             raise UserError("--set d_channels: four or five numbers are needed to shrink 64 px")
-        for name in ("z_dim", "critic_steps", "r1_interval", "lr_d", "lr_g", "latent_std"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"--set {name}={getattr(self, name)}: it must be above 0")
+        for name in ("z_dim", "critic_steps", "r1_interval", "lr_d", "lr_g", "latent_std", "eps"):
+            require(f"--set {name}", getattr(self, name), above=0)
+        for name in ("lr_decay", "lr_gamma", "r1_gamma", "gp_weight", "grad_clip", "weight_clip"):
+            require(f"--set {name}", getattr(self, name), least=0)
+        for channels in (*self.g_channels, *self.d_channels):
+            require("--set g_channels and d_channels", channels, above=0)
+        if not all(0 <= share < 1 for share in (*self.betas, self.alpha)):
+            raise UserError("--set betas and alpha: they are shares, at least 0 and below 1")
 
     def lr(self, base: float) -> Callable[[int, int], float]:
         """The schedule of a base rate: (images seen, updates made) -> learning rate."""
