@@ -1,27 +1,22 @@
 """Decoding on all cores, in order: whatever the number of processes, the output is the same."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import chain, islice
-from multiprocessing.connection import wait
 
 from data.codes import Rejected
 from data.decode import Decoded, decode_image
 from data.errors import MissingError
 from data.sources.members import File
+from data.workers import WorkerPool, usable_cores
 
 CHUNK_FILES = 32
 CHUNK_BYTES = 4 * 2**20
 ALONE_CHUNKS = 8  # fewer than these are decoded before a pool has started
 WAITING_BYTES = 256 * 2**20  # read and not yet decoded, at most, over one file
-MAX_PROCESSES = 61  # what Windows can wait for
 
 Outcome = Decoded | Rejected
 
@@ -49,11 +44,8 @@ def decode_files(files: Iterable[File], allow_upscale: bool) -> Generator[tuple[
 def _decode_in_processes(
     chunks: Iterator[list[File]], allow_upscale: bool
 ) -> Generator[tuple[list[File], list[Outcome]]]:
-    processes = min(_cores(), MAX_PROCESSES)
-    # Spawned, not forked: a fork of a process with threads, such as torch's, may never wake up.
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
+    processes = usable_cores()
+    pool = WorkerPool(processes)
     waiting: deque[tuple[list[File], Future[list[Outcome]]]] = deque()
     waiting_bytes = 0
     try:
@@ -73,19 +65,6 @@ def _decode_in_processes(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _decode_chunk(chunk: list[File], allow_upscale: bool) -> list[Outcome]:
@@ -115,10 +94,3 @@ def _chunks(files: Iterable[File]) -> Iterator[list[File]]:
 
 def _size(chunk: list[File]) -> int:
     return sum(len(file.content) for file in chunk if isinstance(file.content, bytes))
-
-
-def _cores() -> int:
-    """The cores that this process may use: fewer than the machine's in a container or a job."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

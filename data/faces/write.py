@@ -1,13 +1,8 @@
 """Data sets of drawn faces: a store with its factors beside it, made on all cores."""
 
 import csv
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import fields
 from itertools import starmap
 from pathlib import Path
@@ -20,9 +15,10 @@ from numpy.typing import NDArray
 from data.faces.draw import draw
 from data.faces.factors import Factors, sample_factors
 from data.store import write_store
+from data.workers import WorkerPool, usable_cores
 
 # Raised whenever the same seed would give other pixels.
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 1
 
 FACTORS = "factors.csv"
 NAMES = [field.name for field in fields(Factors)]
@@ -62,7 +58,7 @@ def write_faces(
     with (
         write_store(out, card) as (writer, folder),
         (folder / FACTORS).open("w", encoding="utf-8", newline="") as file,
-        closing(_draw_all(count, seed, processes or _usable_cores())) as chunks,
+        closing(_draw_all(count, seed, processes or usable_cores())) as chunks,
     ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(NAMES)
@@ -80,15 +76,11 @@ def _draw_all(count: int, seed: int, processes: int) -> Generator[Chunk, None, N
     if processes == 1:
         yield from starmap(_draw_chunk, jobs)
         return
-    executor = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=_prepare_worker
-    )
+    pool = WorkerPool(processes)
     try:
-        with _interrupts_ignored():
-            chunks = executor.map(_draw_chunk, *zip(*jobs, strict=True))
-        yield from chunks
+        yield from pool.map(_draw_chunk, *zip(*jobs, strict=True))
     finally:
-        executor.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def _draw_chunk(seed: int, start: int, stop: int) -> Chunk:
@@ -96,36 +88,3 @@ def _draw_chunk(seed: int, start: int, stop: int) -> Chunk:
     factors = [sample_factors(seed, index) for index in range(start, stop)]
     images = np.stack([np.asarray(draw(each)).transpose(2, 0, 1) for each in factors])
     return images, [[getattr(each, name) for name in NAMES] for each in factors]
-
-
-def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Starting workers inherit this: Ctrl-C before they are prepared prints no traceback."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _usable_cores() -> int:
-    """The cores this process may run on, which in a container are fewer than the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
