@@ -20,8 +20,10 @@ check: setup
 test: setup
 	.venv/bin/pytest
 
-# About 6 minutes on two CPU cores, downloads apart.
+# Half-width networks and a high learning rate: about 5 minutes on two CPU cores, downloads apart.
 demo: setup
-	$(BENCH) run --kimg 20 --tick 1 --snap 5 --results results/demo
+	$(BENCH) run --variant r1 --batch 16 --kimg 44 --tick 2 --snap 11 \
+	    --set g_channels=256,128,64,32 --set d_channels=32,64,128,256 \
+	    --set lr_d=8e-4 --set lr_g=8e-4 --results results/demo
 	$(BENCH) table --results results/demo
-	@echo "Look at the pictures in results/demo: fakes_*.png, reals.png, losses.png, scores.png"
+	@echo "Look at the newest folder in results/demo: fakes_*.png, reals.png, losses.png, scores.png"
