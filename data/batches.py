@@ -42,13 +42,14 @@ class Batches:
 
         Mirror and augmentations draw from torch's global generator.
         """
-        images = self._images[self.rows(seed, nimg)]  # uint8 [batch, 3, 64, 64]
+        # Several times as fast as indexing: [batch, 3, 64, 64], uint8.
+        images = torch.index_select(self._images, 0, self.rows(seed, nimg))
         if self.mirror:
             flip = torch.rand(self.batch, 1, 1, 1, device=self.device) < 0.5
             images = torch.where(flip, images.flip(3), images)
         for augmentation in self.augmentations:
             images = augmentation(images)
-        return images.float() / 127.5 - 1
+        return images.float().div_(127.5).sub_(1)
 
     def rows(self, seed: int, nimg: int) -> Tensor:
         """The rows of the batch that follows `nimg` images, int64 [batch]; it may span epochs."""
