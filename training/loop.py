@@ -211,13 +211,13 @@ class Trainer:
             loss, stats = phase.loss(reals)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(phase.optimizer)
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        # The scaler's own finding, so that what is counted is exactly what is skipped.
+        (found_inf,) = self.scaler._found_inf_per_device(phase.optimizer).values()
+        norm = torch.nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None)
         self.scaler.step(phase.optimizer)
         self.scaler.update(None if self._is_fp16 else 1.0)
         self.meter.add({**stats, f"grad_norm_{phase.name.lower()}": norm})
-        # The largest value is finite exactly when the scaler found all finite; a norm can overflow.
-        return torch.nn.utils.get_total_norm(gradients, math.inf).isfinite()
+        return found_inf == 0
 
     def updates(self, phase: str) -> int:
         """How many turns a phase has had."""
