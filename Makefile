@@ -20,7 +20,7 @@ check: setup
 test: setup
 	.venv/bin/pytest
 
-# Half-width networks and a high learning rate: about 5 minutes on two CPU cores, downloads apart.
+# Half-width networks and a high learning rate: four to five minutes on two CPU cores, downloads apart.
 demo: setup
 	$(BENCH) run --variant r1 --batch 16 --kimg 44 --tick 2 --snap 11 \
 	    --set g_channels=256,128,64,32 --set d_channels=32,64,128,256 \

@@ -41,7 +41,8 @@ def draw_curves(run: RunDir) -> list[Path]:
 
 def _draw(run: RunDir, stats: pd.DataFrame, name: str) -> Path:
     columns, label = PANELS[name]
-    long = stats.melt("kimg", list(columns), var_name="", value_name=label)
+    present = stats.reindex(columns=["kimg", *columns])
+    long = present.melt("kimg", list(columns), var_name="", value_name=label)
     long[""] = long[""].map(columns)
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     with sns.axes_style("whitegrid"):

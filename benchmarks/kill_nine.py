@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         "simple",
         SETTINGS,
         {
-            "kimg": kills * 0.1,  # 25 steps of four images a kill: it must not end before them
+            "kimg": kills * 0.2,  # 50 steps of four images a kill: it must not end before them
             "batch": 4,
             "tick_kimg": 0.02,
             "snap_kimg": 0.2,
@@ -99,6 +100,8 @@ def start(run: RunDir, config: RunConfig) -> int:
             with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
                 train(run, trainer, console, StopRequest(), lambda *_: None)
         os._exit(0)
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(1)  # whatever happened, the parent's clean-up is not ours to do
 

@@ -3,13 +3,11 @@
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import chain, islice
 
 from data.codes import Rejected
 from data.decode import Decoded, decode_image
-from data.errors import MissingError
 from data.sources.members import File
 from data.workers import WorkerPool, usable_cores
 
@@ -45,10 +43,9 @@ def _decode_in_processes(
     chunks: Iterator[list[File]], allow_upscale: bool
 ) -> Generator[tuple[list[File], list[Outcome]]]:
     processes = usable_cores()
-    pool = WorkerPool(processes)
     waiting: deque[tuple[list[File], Future[list[Outcome]]]] = deque()
     waiting_bytes = 0
-    try:
+    with WorkerPool(processes) as pool:
         for chunk in chunks:
             waiting.append((chunk, pool.submit(_decode_chunk, chunk, allow_upscale)))
             waiting_bytes += _size(chunk)
@@ -58,13 +55,6 @@ def _decode_in_processes(
                 yield done, future.result()
         for done, future in waiting:
             yield done, future.result()
-    except BrokenProcessPool as error:
-        raise MissingError(
-            "a decoding process ended too early: for want of memory, most likely, so close other "
-            "programs; or else a script calls this outside of `if __name__ == '__main__':`"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _decode_chunk(chunk: list[File], allow_upscale: bool) -> list[Outcome]:

@@ -23,7 +23,9 @@ def require(
     Raises:
         UserError: with the flag and the bound.
     """
-    if above is not None and not above < value < math.inf:
+    if not math.isfinite(value):
+        raise UserError(f"{flag} {value:g}: a finite number is needed")
+    if above is not None and value <= above:
         raise UserError(f"{flag} {value:g}: it must be above {above:g}")
-    if not least <= value < math.inf:
+    if value < least:
         raise UserError(f"{flag} {value:g}: it must be at least {least:g}")

@@ -11,7 +11,7 @@ split.json    the held-out rows, after `bench data split`
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -164,18 +164,13 @@ class StoreWriter:
 
 
 def ensure_store(folder: Path, make: Callable[[Path], object]) -> Store:
-    """Open a store that is made on first use, by one process at a time.
-
-    `make(folder)` writes it; what a killed one left is cleared away first.
-    """
+    """Open a store that `make(folder)` writes on first use, whoever else does so too."""
     if not folder.exists():
-        with storage_errors(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder.with_name(f".{folder.name}.lock")):
-                for killed in folder.parent.glob(f"{PARTIAL}*-{folder.name}"):
-                    shutil.rmtree(killed)
-                if not folder.exists():  # another process may have made it meanwhile
-                    make(folder)
+        try:
+            make(folder)
+        except UserError:
+            if not folder.exists():  # else another process has made it meanwhile
+                raise
     return Store(folder)
 
 
@@ -189,9 +184,7 @@ def write_store(folder: Path, card: dict[str, Any]) -> Iterator[tuple[StoreWrite
         UserError: `folder` exists already.
         MissingError: the disk is full or not writable.
     """
-    if folder.exists():
-        raise UserError(f"{folder} exists already; choose another --out or remove it first")
-    with atomic_folder(folder) as partial:
+    with _only_writer(folder), atomic_folder(folder) as partial:
         with (partial / IMAGES).open("wb+") as file:
             writer = StoreWriter(file)
             yield writer, partial
@@ -203,3 +196,27 @@ def write_store(folder: Path, card: dict[str, Any]) -> Iterator[tuple[StoreWrite
             "sha256": sha256_file(partial / IMAGES),
         }
         write_json(partial / CARD, card)
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Wait for whoever writes a store there, and clear away what a killed writer left.
+
+    Raises:
+        UserError: there is one now.
+    """
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+        try:
+            lock.acquire()
+            if folder.exists():
+                raise UserError(f"{folder} exists already; choose another --out or remove it first")
+            for killed in folder.parent.glob(f"{PARTIAL}*"):
+                if killed.name.removeprefix(PARTIAL).partition("-")[2] == folder.name:
+                    shutil.rmtree(killed)
+            yield
+        finally:
+            lock.release()
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()

@@ -6,9 +6,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
+
+from data.errors import MissingError
 
 MAX_PROCESSES = 61  # what Windows can wait for
 
@@ -38,6 +41,19 @@ class WorkerPool(ProcessPoolExecutor):
         """As the base class does; a worker that this starts is deaf to Ctrl-C from birth."""
         with _interrupts_ignored():
             return super().submit(fn, *args, **kwargs)
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        """Drop what has not begun.
+
+        Raises:
+            MissingError: a worker was killed, for want of memory.
+        """
+        self.shutdown(cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise MissingError(
+                "a worker process ended too early: for want of memory, most likely, so close other "
+                "programs; or else a script calls this outside of `if __name__ == '__main__':`"
+            ) from error
 
 
 def _prepare_worker() -> None:

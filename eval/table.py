@@ -6,9 +6,8 @@ from typing import Any
 import pandas as pd
 
 from data.errors import UserError
-from data.files import read_json
 from models.registry import parameter_counts
-from training.run_dir import ENVIRONMENT, EVENTS, METRICS, RunDir
+from training.run_dir import EVENTS, METRICS, RunDir
 
 COLUMNS = (
     "run",
@@ -54,10 +53,9 @@ def load(results: str | Path = "results") -> pd.DataFrame:
 def _rows(run: RunDir) -> list[dict[str, Any]]:
     try:
         described = _describe(run)
-    except UserError:
+    except (UserError, KeyError, TypeError):
         return [{"run": run.id, "status": "unreadable"}]
-    path = run.path / ENVIRONMENT
-    starts = read_json(path) if path.exists() else []
+    starts = run.environments
     rows = run.rows(METRICS) or [{}]
     return [described | _environment(starts, row.get("nimg", 0)) | row for row in rows]
 

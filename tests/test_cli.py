@@ -97,6 +97,14 @@ def test_a_run_too_short_for_a_curve_or_a_batch_ends_well(bench: Any, tmp_path: 
     assert "Traceback" not in words
 
 
+def test_a_tick_in_which_g_had_no_turn(bench: Any, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", 10)
+    flags = ["--variant=wgan-gp", "--kimg=0.024", "--tick=0.02", *FAST]  # G's turn is the fifth
+    code, _, words = bench("run", "--data=pictures", *flags)
+    assert code == 0, words
+    assert "loss G nan" in words
+
+
 def test_a_signal_before_the_first_tick_saves_and_says_how_to_go_on(
     bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +118,7 @@ def test_a_signal_before_the_first_tick_saves_and_says_how_to_go_on(
     monkeypatch.setattr(Trainer, "step", interrupted_step)
     code, _, words = bench("run", "--data=pictures", *FAST)
     assert code == 130, words
-    assert "bench run --resume 00000-dcgan-tutorial-pictures" in words
+    assert "bench run --resume results/00000-dcgan-tutorial-pictures" in words
     monkeypatch.undo()
 
 
@@ -135,6 +143,11 @@ def test_a_dry_run_prints_a_plan_and_leaves_nothing(bench: Any, tmp_path: Path) 
         (["run", "--data=nowhere"], 3, "nowhere"),
         (["run", "--data=pictures", "--kimg=-1"], 2, "--kimg -1"),
         (["run", "--data=pictures", "--kimg=nan"], 2, "--kimg nan"),
+        (["run", "--kimg=nan"], 2, "--kimg nan"),
+        (["run", "--data=pictures", "--seed=99999999999999999999"], 2, "--seed 9999"),
+        (["run", "--data=pictures", "--set=real_weight=nan"], 2, "--set real_weight nan"),
+        (["run", "--data=pictures", "--set=soft_labels=1.5"], 2, "--set soft_labels"),
+        (["run", "--resume=/nowhere"], 3, "no run /nowhere"),
         (["run", "--data=pictures", "--tick=inf"], 2, "--tick inf"),
         (["run", "--data=pictures", "--seed=-1"], 2, "--seed -1"),
         (["run", "--data=pictures", "--set=lr_g=nan"], 2, "--set lr_g nan"),
@@ -157,6 +170,7 @@ def test_mistakes_get_one_line_and_an_exit_code(
     assert (got, words in err) == (code, True), err
     assert "Traceback" not in err
     assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "datasets").exists()
 
 
 def test_models_are_listed_with_their_sizes(bench: Any) -> None:

@@ -61,6 +61,17 @@ def test_what_follows_a_rollback_is_newer_than_what_it_undid(tmp_path: Path) -> 
     assert (loaded.state["nimg"], loaded.state["rollbacks"]) == (16, 1)
 
 
+def test_damaged_checkpoints_push_no_whole_one_out(tmp_path: Path) -> None:
+    for nimg in (8, 16, 24, 32):
+        save(tmp_path, nimg)
+    for name in names(tmp_path):
+        (tmp_path / name / "state.pt").write_bytes(b"")
+    save(tmp_path, 12)
+    save(tmp_path, 16)
+    assert names(tmp_path) == ["000000012", "000000016"]
+    assert load_checkpoint(tmp_path, pytest.fail).state["nimg"] == 16
+
+
 def test_saving_the_same_state_again_writes_nothing_and_mends_what_is_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

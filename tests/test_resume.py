@@ -212,7 +212,7 @@ def test_signals_save_and_the_resumed_run_is_the_same(tmp_path: Path) -> None:
     for arguments, number in (command, signal.SIGINT), (["run", "--resume"], signal.SIGTERM):
         code, words = bench(tmp_path, *arguments, signal_at_tick=number)
         assert code == 128 + number, words
-        assert "go on with: bench run --resume 00000-dcgan-tutorial-pictures" in words
+        assert "go on with: bench run --resume results/00000-dcgan-tutorial-pictures" in words
         assert "Traceback" not in words
 
     code, words = bench(tmp_path, "run", "--resume=latest", "--batch=8")

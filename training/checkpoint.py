@@ -8,6 +8,7 @@ checkpoints/000020000/weights.safetensors   G, D and the average of G
 import hashlib
 import io
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ KEPT = 2
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 STATE = "state.pt"
+NAME = re.compile(r"\d{9,}(-\d+)?")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def save_checkpoint(
     if path.exists():
         if damage(path) is None:
             return
-        remove(path)
+        with storage_errors(path):
+            remove(path)
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     files = {WEIGHTS: serialise(weights), STATE: buffer.getvalue()}
@@ -73,7 +76,7 @@ def save_checkpoint(
     if problem := damage(path):
         raise MissingError(f"{path} did not read back as it was written: {problem}; check the disk")
     with storage_errors(path):
-        _prune(folder, healthy)
+        _prune(folder, path)
 
 
 def load_checkpoint(
@@ -136,18 +139,14 @@ def _age(path: Path) -> tuple[int, int]:
 
 def _paths(folder: Path) -> list[Path]:
     """The checkpoints, oldest first."""
-    return sorted((path for path in folder.glob("[0-9]*") if path.is_dir()), key=_age)
+    return sorted((p for p in folder.iterdir() if NAME.fullmatch(p.name)), key=_age)
 
 
-def _prune(folder: Path, newest_is_healthy: bool) -> None:
-    paths = _paths(folder)
-    kept = paths[-KEPT:]
-    if not newest_is_healthy:
-        kept += [path for path in paths if _is_healthy(path)][-1:]
-    for path in paths:
+def _prune(folder: Path, newest: Path) -> None:
+    """Keep the newest ones that are whole, and the newest of these that is healthy."""
+    whole = [path for path in _paths(folder) if damage(path) is None]
+    healthy = [path for path in whole if read_json(path / MANIFEST)["healthy"]]
+    kept = {newest, *whole[-KEPT:], *healthy[-1:]}
+    for path in _paths(folder):
         if path not in kept:
             remove(path)
-
-
-def _is_healthy(path: Path) -> bool:
-    return damage(path) is None and read_json(path / MANIFEST)["healthy"]

@@ -55,7 +55,8 @@ class TrainConfig:
         for name in ("kimg", "batch", "tick_kimg", "snap_kimg", "ema_kimg"):
             require(f"--{name.removesuffix('_kimg')}", getattr(self, name), above=0)
         require("--save-minutes", self.save_minutes, least=0)
-        require("--seed", self.seed, least=0)
+        if not 0 <= self.seed < 2**62:
+            raise UserError(f"--seed {self.seed}: it must be a whole number from 0 to 2^62 - 1")
         for spec in self.augment:
             Augmentation.parse(spec)
 
@@ -119,14 +120,10 @@ class RunConfig:
             )
 
 
-def resolve(
-    model: str,
-    variant: str | None,
-    settings: Mapping[str, Any],
-    training: Mapping[str, Any],
-    store: Store,
+def choose(
+    model: str, variant: str | None, settings: Mapping[str, Any], training: Mapping[str, Any]
 ) -> RunConfig:
-    """Put a run together: the user's settings, then the variant's, then the defaults.
+    """A run without its data: the user's settings, then the variant's, then the defaults.
 
     Raises:
         UserError: a name or a value cannot be used; the message names the flag.
@@ -134,7 +131,19 @@ def resolve(
     chosen = family(model)
     name, preset = chosen.variant(variant)
     config = TrainConfig(**{**preset.training, **training})
-    return RunConfig(model, name, chosen.resolve(name, settings), config, data_identity(store))
+    return RunConfig(model, name, chosen.resolve(name, settings), config, data={})
+
+
+def resolve(
+    model: str,
+    variant: str | None,
+    settings: Mapping[str, Any],
+    training: Mapping[str, Any],
+    store: Store,
+) -> RunConfig:
+    """The same with its data."""
+    chosen = choose(model, variant, settings, training)
+    return dataclasses.replace(chosen, data=data_identity(store))
 
 
 def data_identity(store: Store) -> dict[str, Any]:

@@ -104,9 +104,9 @@ def verdict(run: RunDir, trainer: "Trainer", console: Console, tick: dict[str, A
     rollbacks = trainer.rollbacks + 1
     trainer.load(load_checkpoint(run.path / "checkpoints", console.say, healthy=True))
     trainer.rollbacks = rollbacks
-    trainer.save(run)
     run.forget_after(trainer.nimg, rollbacks)
     record("rollback")
+    trainer.save(run)
     console.say(f"rolled back to kimg {trainer.nimg / 1000:.1f}, seed {trainer.seed}")
     return None
 
@@ -213,7 +213,7 @@ class Trainer:
         self.scaler.unscale_(phase.optimizer)
         # The scaler's own finding, so that what is counted is exactly what is skipped.
         (found_inf,) = self.scaler._found_inf_per_device(phase.optimizer).values()
-        norm = torch.nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         self.scaler.step(phase.optimizer)
         self.scaler.update(None if self._is_fp16 else 1.0)
         self.meter.add({**stats, f"grad_norm_{phase.name.lower()}": norm})
@@ -389,7 +389,8 @@ def tick_line(tick: dict[str, Any]) -> str:
         f"kimg {tick['kimg']:<8.1f}",
         f"time {elapsed:<11}",
         f"sec/kimg {tick['sec_per_kimg']:<8.2f}",
-        f"loss G {tick['loss_g']:<6.3f} D {tick['loss_d']:<6.3f}",
+        # Between two of its turns, a critic's G has no loss.
+        f"loss G {tick.get('loss_g', math.nan):<6.3f} D {tick['loss_d']:<6.3f}",
     ]
     if "d_real" in tick:
         parts.append(f"D(real) {tick['d_real']:.3f} D(fake) {tick['d_fake']:.3f}")

@@ -68,8 +68,8 @@ class RunDir:
             if not runs:
                 raise MissingError(f"there is no run in {results} yet; make one with `bench run`")
             return max(runs, key=lambda r: r.status.get("started", 0.0))
-        named = [Path(run), results / run, *sorted(results.glob(f"{run}-*"))]
-        for path in named:
+        numbered = [each.path for each in cls.all(results) if each.id.startswith(f"{run}-")]
+        for path in (Path(run), results / run, *numbered):
             if (path / CONFIG).is_file():
                 return cls(path)
         raise MissingError(f"there is no run {run} in {results}; `bench table` lists the runs")
@@ -101,12 +101,19 @@ class RunDir:
             status["state"] = "killed"
         return status
 
+    @property
+    def environments(self) -> list[dict[str, Any]]:
+        """What each start or resumption ran on, from which `nimg`; none if it cannot be read."""
+        try:
+            return list(read_json(self.path / ENVIRONMENT))
+        except (OSError, ValueError, TypeError):
+            return []
+
     def begin(self, config: RunConfig, nimg: int, device: torch.device) -> None:
         """Record that training starts, or goes on, from `nimg` images."""
         write_json(self.path / CONFIG, config.to_dict())
-        path = self.path / ENVIRONMENT
-        starts = read_json(path) if path.exists() else []
-        write_json(path, [*starts, {"nimg": nimg, **describe(device)}])
+        start = {"nimg": nimg, **describe(device)}
+        write_json(self.path / ENVIRONMENT, [*self.environments, start])
         status = {"state": "running", "nimg": nimg, "started": time.time()}
         write_json(self.path / "status.json", status)
 
@@ -148,9 +155,12 @@ class RunDir:
         """Add a line to one of the .jsonl files. What is not finite has no JSON form: null."""
         line = json.dumps({name: _finite(value) for name, value in row.items()}) + "\n"
         path = self.path / name
-        torn = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
-        with storage_errors(path, len(line)), path.open("a") as file:
-            file.write("\n" + line if torn else line)
+        with storage_errors(path, len(line)), path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                torn = file.read(1) != b"\n"
+                line = "\n" * torn + line
+            file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())  # never behind a checkpoint, even after a power cut
 
@@ -176,7 +186,8 @@ class RunDir:
         self._rewrite(EVENTS, list(compress(events, answered)))
         for path in [*self.path.glob("fakes_*.png"), *self.path.glob("snapshots/[0-9]*")]:
             if int(re.sub(r"\D", "", path.name.partition(".")[0])) > nimg:
-                path.unlink()
+                with storage_errors(path):
+                    path.unlink()
 
     def _rewrite(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         write_atomic(self.path / name, "".join(json.dumps(row) + "\n" for row in rows).encode())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from training.run_dir import RunDir
 
 NEXT = {
-    "finished": "see every run with: bench table",
+    "finished": "see every run with: bench table --results {results}",
     "stopped": "go on with: bench run --resume {run}",
     "diverged": "numbers ceased to be finite: try lower learning rates (--set lr_d, lr_g)",
     "collapsed": "try another --seed, or a lower --set lr_d",
@@ -72,7 +72,9 @@ FACES, FACES_SEED = 20_000, 0
     flag_value="latest",
     help="Go on with a run: an id, a path or `latest`, which it is when left out.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the configuration, time and disk; stop there.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the configuration, time and disk; only data is made."
+)
 @results_option
 def run(
     model: str | None,
@@ -124,13 +126,13 @@ def new_config(
 ) -> tuple["RunConfig", "Store"]:
     """A configuration with nothing left open, and its data."""
     from models.registry import family
-    from training.config import parse_settings, resolve
+    from training.config import choose, data_identity, parse_settings
     from training.precision import without_auto
 
     parsed = parse_settings(family(model).options, settings)
-    family(model).variant(variant)
+    config = choose(model, variant, parsed, training)  # a mistake shows before data is made
     store = open_data(source)
-    config, decision = without_auto(resolve(model, variant, parsed, training, store), store)
+    config, decision = without_auto(dataclasses.replace(config, data=data_identity(store)), store)
     say(decision)
     return config, store
 
@@ -215,7 +217,7 @@ def train_run(started: "RunDir", trainer: "Trainer", resumed: bool = False) -> N
             raise
         started.set_status(ending, nimg=trainer.nimg)
         console.say(f"{ending} at kimg {trainer.nimg / 1000:.1f}: look at {started.path}")
-        console.say(NEXT[ending].format(run=started.id))
+        console.say(NEXT[ending].format(run=started.path, results=started.path.parent))
         if started.rows(STATS):
             draw_curves(started)
     if ending == "stopped":

@@ -76,11 +76,8 @@ def _draw_all(count: int, seed: int, processes: int) -> Generator[Chunk, None, N
     if processes == 1:
         yield from starmap(_draw_chunk, jobs)
         return
-    pool = WorkerPool(processes)
-    try:
+    with WorkerPool(processes) as pool:
         yield from pool.map(_draw_chunk, *zip(*jobs, strict=True))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _draw_chunk(seed: int, start: int, stop: int) -> Chunk:

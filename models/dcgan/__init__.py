@@ -1,5 +1,6 @@
 """The DCGAN family: the networks of five student reports and two later standards, one trainer."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from models.dcgan.networks import (
 from models.registry import GAN, Phase, Variant, known, register
 
 Optimizer = Literal["adam", "rmsprop"]
+POSITIVE = ("z_dim", "critic_steps", "r1_interval", "lr_d", "lr_g", "latent_std", "eps")
+NOT_NEGATIVE = ("lr_decay", "lr_gamma", "real_weight", "r1_gamma", "gp_weight")
+CLIPS = ("grad_clip", "weight_clip")
 
 
 def option(default: Any, help: str) -> Any:
@@ -81,9 +85,16 @@ class DCGANOptions:
             raise UserError("--set g_channels: four numbers are needed to grow 4 px to 64")
         if len(self.d_channels) not in (4, 5):
             raise UserError("--set d_channels: four or five numbers are needed to shrink 64 px")
-        for name in ("z_dim", "critic_steps", "r1_interval", "lr_d", "lr_g", "latent_std", "eps"):
+        for name, value in dataclasses.asdict(self).items():
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float):
+                    require(f"--set {name}", number)
+        for name in ("label_smoothing", "soft_labels"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"--set {name}={getattr(self, name)}: at least 0 and below 1")
+        for name in POSITIVE:
             require(f"--set {name}", getattr(self, name), above=0)
-        for name in ("lr_decay", "lr_gamma", "r1_gamma", "gp_weight", "grad_clip", "weight_clip"):
+        for name in (*NOT_NEGATIVE, *CLIPS):
             require(f"--set {name}", getattr(self, name), least=0)
         for channels in (*self.g_channels, *self.d_channels):
             require("--set g_channels and d_channels", channels, above=0)
