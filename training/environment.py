@@ -49,7 +49,7 @@ def resolve_device(name: str) -> str:
 
 
 def hardware(device: torch.device) -> str:
-    """The processor that does the work, such as "NVIDIA H200" or "Xeon (2 threads)"."""
+    """The processor that does the work, such as "NVIDIA A100" or "Xeon (2 threads)"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_cpu_name()} ({torch.get_num_threads()} threads)"
