@@ -1,25 +1,29 @@
 """Speed as a ratio against a named rival, measured side by side in one run."""
 
-import statistics
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
+from benchmarks.speed_ops import ops
+from benchmarks.timing import (
+    Result,
+    compare,
+    interleaved,
+    seconds,
+    this_device,
+    this_hardware,
+)
 from benchmarks.tutorial_loop import TutorialLoop, loader
 from data.batches import Batches
 from data.faces import write_faces
 from data.importer import import_images
 from data.store import Store
 from training.config import resolve
-from training.environment import hardware
 from training.loop import Trainer
 from training.precision import without_auto
 
@@ -28,22 +32,9 @@ ROUNDS = 15
 FACES = 2000
 
 
-@dataclass(frozen=True)
-class Result:
-    """One comparison; rates are images a second, and a ratio above 1 is in our favour."""
-
-    what: str
-    images_per_sec: float
-    rival: str
-    rival_images_per_sec: float | None
-    ratio: float | None
-    goal: str
-    hardware: str
-
-
 def step() -> list[Result]:
     """A training step of `tutorial` against the tutorial's loop, in fp32 and as `auto` chooses."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = this_device()
     on_gpu = device.type == "cuda"
     with tempfile.TemporaryDirectory() as folder:
         store = _faces(Path(folder))
@@ -60,8 +51,9 @@ def step() -> list[Result]:
             )
             ours = Trainer(config, store)
             chosen = f"{config.training.precision} {config.training.memory_format}"
-            times = _interleaved(ours.step, rival.step, ROUNDS)
-            results.append(_result(f"step, {precision} = {chosen}", name, times, BATCH, goal))
+            times, theirs = interleaved([ours.step, rival.step], ROUNDS)
+            what = f"step, {precision} = {chosen}"
+            results.append(compare(what, times, name, theirs, BATCH, goal))
     return results
 
 
@@ -70,20 +62,21 @@ def batches() -> list[Result]:
     with tempfile.TemporaryDirectory() as folder:
         store = _faces(Path(folder))
         _write_jpegs(store, Path(folder) / "files" / "faces")
-        ours = Batches(store, BATCH, torch.device("cpu"))
+        ours = Batches(store, torch.device("cpu"))
         rival = loader(Path(folder) / "files", BATCH)
         count = len(store) // BATCH  # an epoch a round: the workers' start is part of it
 
         def ours_epoch() -> None:
             for index in range(count):
-                ours.at(0, index * BATCH)
+                ours.at(0, index * BATCH, BATCH)
 
         def rival_epoch() -> None:
             for _ in range(count):
                 next(rival)
 
-        times = _interleaved(ours_epoch, rival_epoch, 3)
-    return [_result("batches", "DataLoader over JPEG files", times, count * BATCH, "10")]
+        times, theirs = interleaved([ours_epoch, rival_epoch], 3)
+    rival_name = "DataLoader over JPEG files"
+    return [compare("batches", times, rival_name, theirs, count * BATCH, "10")]
 
 
 def imports() -> list[Result]:
@@ -96,15 +89,15 @@ def imports() -> list[Result]:
         with zipfile.ZipFile(archive, "w") as zipped:
             for path in sorted(files.iterdir()):
                 zipped.write(path, path.name)
-        seconds = _seconds(lambda: import_images([archive], folder / "imported"))
-    return [Result("import", FACES / seconds, "-", None, None, "1500 img/s", _hardware())]
+        taken = seconds(lambda: import_images([archive], folder / "imported"))
+    return [Result("import", FACES / taken, "-", None, None, "1500 img/s", this_hardware())]
 
 
 def faces() -> list[Result]:
     """Drawing faces, all cores."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds = _seconds(lambda: write_faces(Path(folder) / "faces", FACES, 0))
-    return [Result("drawn faces", FACES / seconds, "-", None, None, "800 img/s", _hardware())]
+        taken = seconds(lambda: write_faces(Path(folder) / "faces", FACES, 0))
+    return [Result("drawn faces", FACES / taken, "-", None, None, "800 img/s", this_hardware())]
 
 
 SUITE: dict[str, Callable[[], list[Result]]] = {
@@ -112,42 +105,8 @@ SUITE: dict[str, Callable[[], list[Result]]] = {
     "batches": batches,
     "import": imports,
     "faces": faces,
+    "ops": ops,
 }
-
-
-def _interleaved(
-    ours: Callable[[], Any], rival: Callable[[], Any], rounds: int
-) -> list[tuple[float, float]]:
-    """Seconds of each in turn, after one round to warm up."""
-    ours()
-    rival()
-    return [(_seconds(ours), _seconds(rival)) for _ in range(rounds)]
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def _result(
-    what: str, rival: str, times: list[tuple[float, float]], images: int, goal: str
-) -> Result:
-    return Result(
-        what,
-        images / statistics.median(ours for ours, _ in times),
-        rival,
-        images / statistics.median(theirs for _, theirs in times),
-        statistics.median(theirs / ours for ours, theirs in times),
-        goal,
-        _hardware(),
-    )
-
-
-def _hardware() -> str:
-    return hardware(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _faces(folder: Path) -> Store:
@@ -156,7 +115,7 @@ def _faces(folder: Path) -> Store:
 
 
 def _reals(store: Store) -> torch.Tensor:
-    return Batches(store, BATCH, torch.device("cpu")).at(0, 0)
+    return Batches(store, torch.device("cpu")).at(0, 0, BATCH)
 
 
 def _write_jpegs(store: Store, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -43,10 +43,36 @@ def checks() -> Iterator[tuple[bool, str]]:
         yield version is not None, f"{name} {version or 'is not installed: make setup'}"
     yield True, f"trains on {found['hardware']}" + ("" if device.type == "cuda" else ", no GPU")
     yield True, f"bfloat16 on this CPU: {_bfloat16()}"
+    yield from _ops()
     for name in PACKAGES:
         yield _own(name)
     free = shutil.disk_usage(Path.cwd()).free
     yield free > 2e9, f"{free / 1e9:.0f} GB free here (a run takes about 1)"
+
+
+def _ops() -> Iterator[tuple[bool, str]]:
+    """The compilers, and what they are for: only a GPU needs nvcc."""
+    from benchmarks.commands.ops import describe, in_words
+    from ops.recipe import cxx, devices, nvcc
+
+    found, words = _program(cxx)
+    yield found, f"C++ compiler: {words}"
+    yield True, f"nvcc: {_program(nvcc)[1]}"
+    for device in devices():
+        row = describe(device)
+        yield not row["problem"], f"fused ops for {device}: {in_words(row)}"
+
+
+def _program(find: Callable[[], str]) -> tuple[bool, str]:
+    """Whether a compiler is there and runs, and which it is."""
+    from data.errors import MissingError
+    from ops.recipe import version
+
+    try:
+        path = find()
+        return True, f"{path}, {version(path)}"
+    except MissingError as error:
+        return False, str(error)
 
 
 def _own(name: str) -> tuple[bool, str]:

@@ -4,11 +4,11 @@ import click
 
 from benchmarks.commands.options import json_option
 
-PARTS = ("step", "batches", "import", "faces")
+PARTS = ("step", "batches", "import", "faces", "ops")
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar="[step|batches|import|faces]")
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS), metavar=f"[{'|'.join(PARTS)}]")
 @json_option
 def speed(parts: tuple[str, ...], as_json: bool) -> None:
     """Measure speed as ratios against rivals that run in the same minutes; all PARTS by default.

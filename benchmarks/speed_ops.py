@@ -1,0 +1,130 @@
+"""The compiled ops against plain torch, against what torch.compile makes of that, and a copy."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks.timing import Result, compare, interleaved, this_device
+from ops.bias_act import bias_act
+from ops.epilogue import epilogue
+from ops.native import DTYPES, Impl, problem
+from ops.upfirdn2d import binomial_filter, upfirdn2d
+
+SHAPE = (16, 128, 64, 64)
+ROUNDS = 9
+CALLS = {"cpu": 1, "cuda": 50}  # a round: a GPU is done sooner than a clock can tell
+Work = Callable[[], Any]
+
+
+class Case(NamedTuple):
+    """One use of an op, and how many times as fast as plain torch it is to be."""
+
+    name: str
+    run: Callable[[Tensor, Impl], Tensor]
+    goal: str
+    backward: bool = True
+
+    @property
+    def passes(self) -> str:
+        return "forward + backward" if self.backward else "forward"
+
+
+def ops() -> list[Result]:
+    """Every op at one shape, forward and backward; on a GPU in each dtype that it has."""
+    device = this_device()
+    if reason := problem(device.type):
+        print(f"ops are not measured: {reason}", file=sys.stderr)
+        return []
+    dtypes = DTYPES[device.type] if device.type == "cuda" else (torch.float32,)
+    return [
+        result
+        for dtype in dtypes
+        for case in _cases(device)
+        for result in _results(case, torch.randn(SHAPE, device=device).to(dtype))
+    ]
+
+
+def _cases(device: torch.device) -> list[Case]:
+    n, c, h, w = SHAPE
+    f = binomial_filter().to(device)
+    b = torch.randn(c, device=device, requires_grad=True)
+    noise, strength = torch.randn(n, 1, h, w, device=device), torch.tensor(0.1, device=device)
+    around = (2, 1, 2, 1)
+    return [
+        Case("up 2", lambda x, i: upfirdn2d(x, f, 2, 1, around, gain=4, impl=i), "6"),
+        Case("down 2", lambda x, i: upfirdn2d(x, f, 1, 2, 1, impl=i), "6"),
+        Case("blur", lambda x, i: upfirdn2d(x, f, 1, 1, around, impl=i), "3"),
+        Case("bias_act", lambda x, i: bias_act(x, b, "lrelu", clamp=256, impl=i), "4"),
+        Case(
+            "epilogue",
+            lambda x, i: epilogue(x, b, noise, strength, f, around, clamp=256, impl=i),
+            "6",
+            backward=False,
+        ),
+    ]
+
+
+def _results(case: Case, x: Tensor) -> list[Result]:
+    """Ours against each rival, and a forward pass of ours against a copy of as many bytes."""
+    calls = CALLS[x.device.type]
+    with torch.no_grad():
+        y = case.run(x, "native")
+    moved = x.new_ones((x.numel() + y.numel()) // 2)  # a copy reads it and writes it
+    rivals = {"plain torch": (_work(case, x, y, "ref"), case.goal)}
+    if compiled := _compiled(case, x, y):
+        rivals["torch.compile of it"] = (compiled, "1")
+    works = [
+        _work(case, x, y, "native"),
+        *[work for work, _ in rivals.values()],
+        _work(case._replace(backward=False), x, y, "native"),
+        moved.clone,
+    ]
+    ours, *theirs, forward, copy = interleaved([_repeated(work, calls) for work in works], ROUNDS)
+    torch.compiler.reset()
+    images = SHAPE[0] * calls
+    dtype = str(x.dtype).removeprefix("torch.")
+    results = [
+        compare(f"{case.name}, {dtype}, {case.passes}", ours, rival, times, images, goal)
+        for (rival, (_, goal)), times in zip(rivals.items(), theirs, strict=True)
+    ]
+    name = f"{case.name}, {dtype}, forward"
+    return [*results, compare(name, forward, "a copy of as many bytes", copy, images, "-")]
+
+
+def _work(case: Case, x: Tensor, dy: Tensor, impl: Impl) -> Work:
+    return _passes(lambda x: case.run(x, impl), case.backward, x, dy)
+
+
+def _passes(run: Callable[[Tensor], Tensor], backward: bool, x: Tensor, dy: Tensor) -> Work:
+    def forward() -> None:
+        with torch.no_grad():
+            run(x)
+
+    def forward_and_backward() -> None:
+        run(x.detach().requires_grad_()).backward(dy)
+
+    return forward_and_backward if backward else forward
+
+
+def _compiled(case: Case, x: Tensor, dy: Tensor) -> Work | None:
+    """Plain torch through torch.compile; None, and a line, where that does not work."""
+    run = torch.compile(lambda x: case.run(x, "ref"), fullgraph=True)
+    work = _passes(run, case.backward, x, dy)
+    try:
+        work()
+    except Exception as error:  # whatever its compiler lacks on this machine
+        reason = str(error).strip().partition("\n")[0]
+        print(f"{case.name}: no torch.compile: {reason}", file=sys.stderr)
+        return None
+    return work
+
+
+def _repeated(work: Work, calls: int) -> Work:
+    def repeated() -> None:
+        for _ in range(calls):
+            work()
+
+    return repeated
