@@ -7,11 +7,15 @@ import click
 
 from benchmarks.commands.data import data
 from benchmarks.commands.doctor import doctor
+from benchmarks.commands.generate import generate
+from benchmarks.commands.mix import mix
 from benchmarks.commands.models import models
+from benchmarks.commands.ops import ops
 from benchmarks.commands.plot import plot
 from benchmarks.commands.run import run
 from benchmarks.commands.speed import speed
 from benchmarks.commands.table import table
+from benchmarks.commands.truncate import truncate
 from data.errors import UserError
 
 
@@ -27,7 +31,7 @@ def bench() -> None:
     """
 
 
-for command in (data, doctor, models, plot, run, speed, table):
+for command in (data, doctor, generate, mix, models, ops, plot, run, speed, table, truncate):
     bench.add_command(command)
 
 

@@ -18,14 +18,12 @@ class Batches:
     def __init__(
         self,
         store: Store,
-        batch: int,
         device: torch.device,
         *,
         mirror: bool = False,
         augmentations: tuple[Augmentation, ...] = (),
     ) -> None:
         """`mirror` flips each image with probability 1/2; augmentations follow it."""
-        self.batch = batch
         self.device = device
         self.mirror = mirror
         self.augmentations = augmentations
@@ -37,30 +35,29 @@ class Batches:
         self._epoch: tuple[int, int] | None = None
         self._order = torch.empty(0, dtype=torch.int64)
 
-    def at(self, seed: int, nimg: int) -> Tensor:
-        """The batch that follows `nimg` images: float [batch, 3, 64, 64] in [-1, 1].
+    def at(self, seed: int, nimg: int, count: int) -> Tensor:
+        """The `count` images that follow `nimg` others: float [count, 3, 64, 64] in [-1, 1].
 
         Mirror and augmentations draw from torch's global generator.
         """
-        # Several times as fast as indexing: [batch, 3, 64, 64], uint8.
-        images = torch.index_select(self._images, 0, self.rows(seed, nimg))
+        # Several times as fast as indexing: [count, 3, 64, 64], uint8.
+        images = torch.index_select(self._images, 0, self.rows(seed, nimg, count))
         if self.mirror:
-            flip = torch.rand(self.batch, 1, 1, 1, device=self.device) < 0.5
+            flip = torch.rand(count, 1, 1, 1, device=self.device) < 0.5
             images = torch.where(flip, images.flip(3), images)
         for augmentation in self.augmentations:
             images = augmentation(images)
         return images.float().div_(127.5).sub_(1)
 
-    def rows(self, seed: int, nimg: int) -> Tensor:
-        """The rows of the batch that follows `nimg` images, int64 [batch]; it may span epochs."""
+    def rows(self, seed: int, nimg: int, count: int) -> Tensor:
+        """The rows of the `count` images after `nimg` others, int64 [count]; epochs may meet."""
         parts: list[Tensor] = []
-        wanted = self.batch
-        while wanted:
+        while count:
             epoch, offset = divmod(nimg, len(self._rows))
-            part = self._permuted(seed, epoch)[offset : offset + wanted]
+            part = self._permuted(seed, epoch)[offset : offset + count]
             parts.append(part)
             nimg += len(part)
-            wanted -= len(part)
+            count -= len(part)
         return torch.cat(parts)
 
     def _permuted(self, seed: int, epoch: int) -> Tensor:

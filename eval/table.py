@@ -30,6 +30,8 @@ COLUMNS = (
     "batch",
     "precision",
     "memory_format",
+    "compile",
+    "ops",
     "collapses",
     "rollbacks",
     "hardware",
@@ -78,6 +80,7 @@ def _describe(run: RunDir) -> dict[str, Any]:
         "batch": config.training.batch,
         "precision": config.training.precision,
         "memory_format": config.training.memory_format,
+        "compile": config.training.compile,
         "collapses": events.count("collapse"),
         "rollbacks": events.count("rollback"),
     }

@@ -56,6 +56,16 @@ class GAN(ABC):
     def phases(self) -> list[Phase]:
         """Make the optimisers, and the phases in the order in which a step takes them."""
 
+    def networks(self) -> list[nn.Module]:
+        """The modules that do the work, each always called as a whole: what `--compile` takes."""
+        return [self.G, self.D]
+
+    def schedule(self, nimg: int, batch: int) -> int:
+        """Get ready for the step after `nimg` images, and say how many reals it shows: `batch`,
+        the run's, unless a family that changes as it trains says otherwise. It draws nothing.
+        """
+        return batch
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -64,6 +74,11 @@ class Variant:
     summary: str
     options: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def option(default: Any, help: str) -> Any:
+    """A field of a family's options, with the line that explains it."""
+    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from data.store import Store, write_store
+from models.registry import family
 from training.config import RunConfig, resolve
 from training.loop import Trainer
 
@@ -16,6 +17,14 @@ TINY = {"z_dim": 8, "g_channels": (16, 8, 8, 8), "d_channels": (8, 8, 8, 16)}
 TINY_FLAGS = [
     f"--set={name}={str(value).strip('()').replace(' ', '')}" for name, value in TINY.items()
 ]
+TINY_STYLEGAN = {
+    "z_dim": 8,
+    "w_dim": 8,
+    "mapping_layers": 2,
+    "channel_base": 128,
+    "channel_max": 8,
+    "ops": "ref",
+}
 TRAINING = {
     "device": "cpu",
     "precision": "fp32",
@@ -50,9 +59,10 @@ def make_config(store: Store) -> ConfigMaker:
     def make(
         variant: str = "simple", settings: dict[str, Any] | None = None, **training: Any
     ) -> RunConfig:
-        tiny = {} if variant == "sapienza" else TINY
+        model = "stylegan" if variant in family("stylegan").variants else "dcgan"
+        tiny = {"stylegan": TINY_STYLEGAN, "dcgan": {} if variant == "sapienza" else TINY}[model]
         return resolve(
-            "dcgan", variant, {**tiny, **(settings or {})}, {**TRAINING, **training}, store
+            model, variant, {**tiny, **(settings or {})}, {**TRAINING, **training}, store
         )
 
     return make

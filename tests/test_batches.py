@@ -16,27 +16,27 @@ CPU = torch.device("cpu")
 
 
 def test_every_image_comes_once_an_epoch(store: Store) -> None:
-    batches = Batches(store, 4, CPU)
-    rows = torch.cat([batches.rows(0, nimg) for nimg in range(0, 40, 4)])  # four epochs
+    batches = Batches(store, CPU)
+    rows = torch.cat([batches.rows(0, nimg, 4) for nimg in range(0, 40, 4)])  # four epochs
     for epoch in rows.reshape(4, 10):
         assert sorted(epoch.tolist()) == list(range(10))
     assert len({tuple(epoch.tolist()) for epoch in rows.reshape(4, 10)}) == 4
 
 
 def test_batches_follow_from_seed_and_images_seen_alone(store: Store) -> None:
-    one, other = Batches(store, 4, CPU), Batches(store, 4, CPU)
-    later = one.at(3, 24)
+    one, other = Batches(store, CPU), Batches(store, CPU)
+    later = one.at(3, 24, 4)
     for nimg in (0, 36, 8):
-        other.at(3, nimg)
-    assert torch.equal(other.at(3, 24), later)
-    assert not torch.equal(other.at(4, 24), later)
+        other.at(3, nimg, 4)
+    assert torch.equal(other.at(3, 24, 4), later)
+    assert not torch.equal(other.at(4, 24, 4), later)
 
 
 def test_pixels_span_minus_one_to_one(tmp_path: Path) -> None:
     ramp = np.arange(256, dtype=np.uint8).repeat(48).reshape(1, 3, 64, 64)
     with write_store(tmp_path / "ramp", {}) as (writer, _):
         writer.append(ramp)
-    batch = Batches(Store(tmp_path / "ramp"), 1, CPU).at(0, 0)
+    batch = Batches(Store(tmp_path / "ramp"), CPU).at(0, 0, 1)
     assert batch.dtype == torch.float32
     expected = torch.from_numpy(ramp).double() / 255 * 2 - 1
     torch.testing.assert_close(batch.double(), expected, rtol=0, atol=1e-6)
@@ -47,15 +47,15 @@ def test_held_out_images_are_never_trained_on(tmp_path: Path) -> None:
     store.split(5)
     heldout = set(store.rows("heldout"))
     assert len(heldout) == 5
-    batches = Batches(store, 4, CPU)
-    seen = {row for nimg in range(0, 60, 4) for row in batches.rows(0, nimg).tolist()}
+    batches = Batches(store, CPU)
+    seen = {row for nimg in range(0, 60, 4) for row in batches.rows(0, nimg, 4).tolist()}
     assert seen == set(range(20)) - heldout
 
 
 def test_mirror_flips_about_half(store: Store) -> None:
     torch.manual_seed(0)
-    plain, mirrored = Batches(store, 1000, CPU), Batches(store, 1000, CPU, mirror=True)
-    before, after = plain.at(0, 0), mirrored.at(0, 0)
+    plain, mirrored = Batches(store, CPU), Batches(store, CPU, mirror=True)
+    before, after = plain.at(0, 0, 1000), mirrored.at(0, 0, 1000)
     same = (before == after).all(dim=(1, 2, 3))
     flipped = (before.flip(3) == after).all(dim=(1, 2, 3))
     assert bool((same | flipped).all())

@@ -9,8 +9,8 @@ from torch import nn
 from benchmarks.commands.models import parameter_rows
 from data.errors import UserError
 from models.dcgan import DCGAN, DCGANOptions
-from models.dcgan.losses import LOSSES, gradient_penalty, r1_penalty
 from models.dcgan.networks import Project
+from models.losses import LOSSES, gradient_penalty, r1_penalty
 from models.registry import family
 
 # Counts that the sources state, or that follow from their tables.

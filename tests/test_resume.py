@@ -43,6 +43,10 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "brightness-lift": ("simple", {}, {"augment": ("brightness-lift",)}),
     "animerush": ("simple", {}, {"augment": ("animerush:0.8", "equalize:0.5"), "mirror": True}),
     "contiguous": ("simple", {}, {"memory_format": "contiguous"}),
+    "diffaug": ("r1", {"diffaug": True}, {}),
+    "stylegan": ("compact", {"r1_interval": 2}, {}),
+    "stylegan-plain": ("compact-plain", {}, {"mirror": True}),
+    "stylegan-path": ("tiny", {"path_weight": 2.0, "path_interval": 3}, {}),
 }
 
 

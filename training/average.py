@@ -12,7 +12,7 @@ RAMPUP = 0.05
 
 
 class Average:
-    """A copy of a module whose weights trail it.
+    """A copy of a module whose weights trail it; its buffers are the module's own.
 
     Attributes:
         module: the copy, in eval mode.
@@ -31,6 +31,8 @@ class Average:
         torch._foreach_lerp_(
             list(self.module.parameters()), list(self._source.parameters()), towards
         )
+        for average, buffer in zip(self.module.buffers(), self._source.buffers(), strict=True):
+            average.copy_(buffer)
 
     def refresh_statistics(self, latents: list[Tensor]) -> None:
         """Estimate batch-norm statistics anew: those of the raw weights do not fit the average.

@@ -28,6 +28,7 @@ class TrainConfig:
         device: `auto` is the GPU where there is one.
         precision: of the networks' arithmetic; `auto` times the choices.
         memory_format: of images and weights; `auto` times the choices.
+        compile: hand the networks to torch.compile: with CUDA graphs on a GPU.
         tick_kimg: a line of stats every so often.
         snap_kimg: a snapshot, a sheet and a checkpoint every so often.
         save_minutes: a checkpoint at least this often.
@@ -43,6 +44,7 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Precision = "auto"
     memory_format: MemoryFormat = "auto"
+    compile: bool = False
     tick_kimg: float = 4.0
     snap_kimg: float = 40.0
     save_minutes: float = 5.0

@@ -121,6 +121,7 @@ class Trainer:
         gan: G and D.
         average: of G's weights.
         nimg: real images shown to D so far.
+        steps: taken so far.
         rollbacks: after collapses; each adds one to the seed.
         seconds: spent in training steps.
     """
@@ -144,6 +145,9 @@ class Trainer:
         for module in (self.gan.G, self.gan.D):
             module.to(self.device).to(memory_format=self.memory_format)
         self.phases = self.gan.phases()
+        if training.compile:
+            for module in self.gan.networks():
+                module.compile(mode="reduce-overhead" if self.device.type == "cuda" else None)
         self.average = Average(self.gan.G, training.ema_kimg)
         # With scale 1 the scaler only finds what is not finite and has the optimiser skip it.
         self.scaler = torch.amp.GradScaler(
@@ -151,7 +155,6 @@ class Trainer:
         )
         self.batches = Batches(
             store,
-            training.batch,
             self.device,
             mirror=training.mirror,
             augmentations=tuple(Augmentation.parse(spec) for spec in training.augment),
@@ -160,6 +163,7 @@ class Trainer:
         self.guard = FiniteGuard((self.gan.G, self.gan.D), self.device)
         self.monitor = CollapseMonitor()
         self.nimg = 0
+        self.steps = 0
         self.rollbacks = 0
         self.seconds = 0.0
         self.ticks = 0
@@ -175,22 +179,25 @@ class Trainer:
     def step(self) -> None:
         """Show D one batch of reals, and give every phase that is due its turn."""
         started = time.perf_counter()
+        count = self.gan.schedule(self.nimg, self.config.training.batch)
         torch.manual_seed(step_seed(self.seed, self.nimg))
-        reals = self.real_batch()
+        reals = self.real_batch(count)
         finite = torch.ones((), dtype=torch.bool, device=self.device)
         scale = self._scale
         self.guard.begin_step()
+        torch.compiler.cudagraph_mark_step_begin()
         for phase in self.phases:
             if (self.steps + 1) % phase.interval == 0:
                 finite = finite & self.update(phase, reals)
-        self.nimg += len(reals)
-        self.average.update(self.nimg, len(reals))
+        self.nimg += count
+        self.steps += 1
+        self.average.update(self.nimg, count)
         self.guard.end_step(finite, scale)
         self.seconds += time.perf_counter() - started
 
-    def real_batch(self) -> Tensor:
-        """The next batch of reals, float [N, 3, H, W] in [-1, 1]."""
-        return self.batches.at(self.seed, self.nimg).to(memory_format=self.memory_format)
+    def real_batch(self, count: int) -> Tensor:
+        """The next batch of reals, float [count, 3, H, W] in [-1, 1]."""
+        return self.batches.at(self.seed, self.nimg, count).to(memory_format=self.memory_format)
 
     def wait(self) -> None:
         """Wait for the device, as a part of training: a GPU runs behind the steps that feed it."""
@@ -226,10 +233,6 @@ class Trainer:
     @property
     def seed(self) -> int:
         return self.config.training.seed + self.rollbacks
-
-    @property
-    def steps(self) -> int:
-        return self.nimg // self.config.training.batch
 
     def crossed(self, start: int, kimg: float) -> bool:
         """Whether the last step, from `start` images, passed a multiple of `kimg`, or the end."""
@@ -311,6 +314,7 @@ class Trainer:
         """Everything else, as `torch.load(weights_only=True)` can read it."""
         return {
             "nimg": self.nimg,
+            "steps": self.steps,
             "rollbacks": self.rollbacks,
             "seconds": self.seconds,
             "ticks": self.ticks,
@@ -341,6 +345,8 @@ class Trainer:
         self.guard.counts = state["counts"].to(self.device)
         self.monitor.load_state_dict(state["monitor"])
         self.nimg = state["nimg"]
+        # Checkpoints without it are from when every batch was as large as the run's.
+        self.steps = state.get("steps", self.nimg // self.config.training.batch)
         self.rollbacks = state["rollbacks"]
         self.seconds = state["seconds"]
         self.ticks = state["ticks"]

@@ -58,18 +58,20 @@ def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
 def seconds_per_image(config: RunConfig, store: Store) -> float:
     """The time of a step of a throw-away trainer, each phase at its share of the steps.
 
-    A few rounds are timed after one to warm up, and the fastest counts.
+    A few rounds are timed after one to warm up, and the fastest counts. A network that grows is
+    timed as it will be in the end.
     """
     trainer = Trainer(config, store)
+    count = trainer.gan.schedule(config.training.nimg, config.training.batch)
     rounds = [
-        sum(_seconds(trainer, phase) / phase.interval for phase in trainer.phases)
+        sum(_seconds(trainer, phase, count) / phase.interval for phase in trainer.phases)
         for _ in range(TRIAL_ROUNDS[trainer.device.type])
     ]
-    return min(rounds[1:]) / config.training.batch
+    return min(rounds[1:]) / count
 
 
-def _seconds(trainer: Trainer, phase: Phase) -> float:
+def _seconds(trainer: Trainer, phase: Phase, count: int) -> float:
     start = time.perf_counter()
-    trainer.update(phase, trainer.real_batch())
+    trainer.update(phase, trainer.real_batch(count))
     trainer.wait()
     return time.perf_counter() - start

@@ -57,16 +57,22 @@ class RunDir:
         return run
 
     @classmethod
-    def find(cls, results: Path, run: str) -> "RunDir":
+    def find(cls, results: Path, run: str, model: str | None = None) -> "RunDir":
         """A run by path, by id, by the number its id begins with, or `latest`.
+
+        Args:
+            model: `latest` is the latest run of this family; of any by default.
 
         Raises:
             MissingError: there is none.
         """
         if run == "latest":
-            runs = cls.all(results)
+            runs = [each for each in cls.all(results) if model is None or each._is_of(model)]
             if not runs:
-                raise MissingError(f"there is no run in {results} yet; make one with `bench run`")
+                kind, flag = (f"{model} run", f" --model {model}") if model else ("run", "")
+                raise MissingError(
+                    f"there is no {kind} in {results} yet; make one with `bench run{flag}`"
+                )
             return max(runs, key=lambda r: r.status.get("started", 0.0))
         numbered = [each.path for each in cls.all(results) if each.id.startswith(f"{run}-")]
         for path in (Path(run), results / run, *numbered):
@@ -109,6 +115,24 @@ class RunDir:
         except (OSError, ValueError, TypeError):
             return []
 
+    def snapshot(self, kimg: float | None = None) -> Path:
+        """The newest snapshot, or the one that was made when training reached `kimg`.
+
+        Raises:
+            MissingError: there is none; the message lists those that there are.
+        """
+        paths = sorted(self.path.glob("snapshots/[0-9]*.safetensors"))
+        if not paths:
+            raise MissingError(f"{self.path} has no snapshot yet: one is made every `--snap` kimg")
+        if kimg is None:
+            return paths[-1]
+        batch = self.config.training.batch  # the step that reaches `kimg` may go beyond it
+        for path in paths:
+            if -0.5 < int(path.stem) - kimg * 1000 < batch - 0.5:
+                return path
+        existing = ", ".join(f"{int(path.stem) / 1000:.10g}" for path in paths)
+        raise MissingError(f"--kimg {kimg:g}: {self.path} has no snapshot there; it has {existing}")
+
     def begin(self, config: RunConfig, nimg: int, device: torch.device) -> None:
         """Record that training starts, or goes on, from `nimg` images."""
         write_json(self.path / CONFIG, config.to_dict())
@@ -141,6 +165,12 @@ class RunDir:
             raise UserError(f"{self.path} is being trained by another process") from None
         finally:
             lock.release()
+
+    def _is_of(self, model: str) -> bool:
+        try:
+            return self.config.model == model
+        except UserError:
+            return False
 
     def _is_locked(self) -> bool:
         try:

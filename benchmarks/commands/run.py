@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 NEXT = {
     "finished": "see every run with: bench table --results {results}",
     "stopped": "go on with: bench run --resume {run}",
-    "diverged": "numbers ceased to be finite: try lower learning rates (--set lr_d, lr_g)",
-    "collapsed": "try another --seed, or a lower --set lr_d",
+    "diverged": "numbers ceased to be finite: try a lower learning rate; `bench models` names it",
+    "collapsed": "try another --seed, or a lower learning rate of D",
 }
 DATASETS = Path("datasets")
 FACES, FACES_SEED = 20_000, 0
@@ -53,12 +53,20 @@ FACES, FACES_SEED = 20_000, 0
     type=click.Choice(["auto", "contiguous", "channels_last"]),
     help="Layout of images in memory, likewise.  [default: auto]",
 )
+@click.option(
+    "--compile/--no-compile", default=None, help="Use torch.compile: for a GPU that waits for us."
+)
 @click.option("--tick", "tick_kimg", type=float, help="A line of stats every so many kimg. [4]")
 @click.option("--snap", "snap_kimg", type=float, help="A snapshot and sheet every so many. [40]")
 @click.option("--save-minutes", type=float, help="A checkpoint at least this often. [5]")
 @click.option("--ema", "ema_kimg", type=float, help="Half-life of G's average, in kimg. [10]")
 @click.option("--mirror/--no-mirror", default=None, help="Flip reals at random.")
 @click.option("--augment", multiple=True, metavar="NAME:P", help="Real-only, such as animerush:0.2")
+@click.option(
+    "--diffaug/--no-diffaug",
+    default=None,
+    help="Show D reals and fakes augmented alike: for small sets.  [default: the variant's]",
+)
 @click.option(
     "--on-collapse",
     type=click.Choice(["record", "stop", "rollback"]),
@@ -80,6 +88,7 @@ def run(
     model: str | None,
     variant: str | None,
     source: Path | None,
+    diffaug: bool | None,
     settings: tuple[str, ...],
     resume: str | None,
     dry_run: bool,
@@ -90,6 +99,7 @@ def run(
 
     \b
     bench run --model dcgan --variant simple --data datasets/anime19k --kimg 190
+    bench run --model stylegan --kimg 3500
     bench run --set loss=lsgan --set lr_g=3e-4 --augment animerush:0.2
     bench run --resume latest
 
@@ -100,6 +110,8 @@ def run(
     from training.run_dir import RunDir
 
     training = {name: value for name, value in training.items() if value not in (None, ())}
+    if diffaug is not None:  # an option of every family, worth a flag of its own
+        settings = (*settings, f"diffaug={diffaug}")
     if resume and dry_run:
         raise UserError("--dry-run plans a new run; what a started one does is in its config.json")
     if resume:
@@ -227,6 +239,7 @@ def train_run(started: "RunDir", trainer: "Trainer", resumed: bool = False) -> N
 
 def record(started: "RunDir", trainer: "Trainer") -> None:
     """Add what training has cost so far to the run's measurements."""
+    from ops.native import paths_taken
     from training.environment import peak_memory_bytes
     from training.run_dir import METRICS
 
@@ -238,6 +251,7 @@ def record(started: "RunDir", trainer: "Trainer") -> None:
         "train_sec": trainer.seconds,
         "images_per_sec": trainer.nimg / trainer.seconds,
         "peak_memory_bytes": peak_memory_bytes(trainer.device),
+        "ops": paths_taken(),
     }
     started.append(METRICS, row)
 

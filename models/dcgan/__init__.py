@@ -1,16 +1,14 @@
 """The DCGAN family: the networks of five student reports and two later standards, one trainer."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from data.errors import UserError, require
-from models.dcgan.losses import LOSSES, gradient_penalty, r1_penalty
 from models.dcgan.networks import (
     Discriminator,
     Generator,
@@ -18,16 +16,14 @@ from models.dcgan.networks import (
     sapienza_discriminator,
     sapienza_generator,
 )
-from models.registry import GAN, Phase, Variant, known, register
+from models.diffaug import diffaug
+from models.losses import LOSSES, frozen, gradient_penalty, r1_penalty
+from models.registry import GAN, Phase, Variant, known, option, register
 
 Optimizer = Literal["adam", "rmsprop"]
 POSITIVE = ("z_dim", "critic_steps", "r1_interval", "lr_d", "lr_g", "latent_std", "eps")
 NOT_NEGATIVE = ("lr_decay", "lr_gamma", "real_weight", "r1_gamma", "gp_weight")
 CLIPS = ("grad_clip", "weight_clip")
-
-
-def option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,7 @@ class DCGANOptions:
     gp_weight: float = option(10.0, "weight of the gradient penalty of wgan-gp")
     r1_gamma: float = option(0.0, "R1's gamma; 0 is off")
     r1_interval: int = option(16, "R1 acts every so many steps, as many times as strongly")
+    diffaug: bool = option(False, "D sees reals and fakes augmented alike (DiffAugment)")
 
     d_optimizer: Optimizer = option("adam", "adam or rmsprop")
     g_optimizer: Optimizer = option("adam", "adam or rmsprop")
@@ -221,6 +218,10 @@ class DCGAN(GAN):
         g_lr = options.lr(options.lr_g)
         return [*phases, Phase("G", g_optimizer, self.g_loss, g_lr, options.critic_steps)]
 
+    def judge(self, images: Tensor) -> Tensor:
+        """D's logits [N], as float32, of images [N, 3, H, W] that it may see augmented."""
+        return self.D(diffaug(images) if self.options.diffaug else images).float()
+
     def d_loss(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """D's loss on a batch of reals [N, 3, H, W] and as many new fakes."""
         options = self.options
@@ -229,9 +230,9 @@ class DCGAN(GAN):
         self._seen_fakes = fake if options.reuse_fakes else None
         fake = fake.detach()
         if options.joint_batch:
-            real_logits, fake_logits = self.D(torch.cat([real, fake])).float().chunk(2)
+            real_logits, fake_logits = self.judge(torch.cat([real, fake])).chunk(2)
         else:
-            real_logits, fake_logits = self.D(real).float(), self.D(fake).float()
+            real_logits, fake_logits = self.judge(real), self.judge(fake)
 
         # The report's code labels fakes 1 and reals 0 and adds noise to both; seen from our side,
         # where a logit says "real", the same noise is taken off both labels.
@@ -246,13 +247,13 @@ class DCGAN(GAN):
             stats["d_real"] = real_logits.sigmoid().mean()
             stats["d_fake"] = fake_logits.sigmoid().mean()
         if options.loss == "wgan-gp":
-            stats["gradient_penalty"] = gradient_penalty(self.D, real, fake)
+            stats["gradient_penalty"] = gradient_penalty(self.judge, real, fake)
             loss = loss + options.gp_weight * stats["gradient_penalty"]
         return loss, stats
 
     def r1(self, real: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """gamma / 2 * E |grad D|^2, made up for the steps left out (Karras et al. 2020, app. B)."""
-        penalty = r1_penalty(self.D, real)
+        penalty = r1_penalty(self.judge, real)
         weight = self.options.r1_gamma / 2 * self.options.r1_interval
         return weight * penalty, {"r1_penalty": penalty}
 
@@ -262,7 +263,7 @@ class DCGAN(GAN):
         if fake is None:
             fake = self.G(self.sample_z(len(real)))
         with frozen(self.D):
-            loss = self.loss.generator(self.D(fake).float())
+            loss = self.loss.generator(self.judge(fake))
         return loss, {"loss_g": loss}
 
     def _label_noise(self, logits: Tensor) -> Tensor:
@@ -292,13 +293,3 @@ class DCGAN(GAN):
                 lambda *_: nn.utils.clip_grad_value_(module.parameters(), options.grad_clip)
             )
         return optimizer
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Use a module without computing gradients for its weights."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)

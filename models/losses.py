@@ -3,7 +3,8 @@
 Every loss is a mean over the batch, computed in float32 whatever the networks ran in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 import torch
@@ -76,15 +77,18 @@ LOSSES = {
 LOSSES["wgan-gp"] = LOSSES["wgan"]
 
 
-def input_gradients(D: nn.Module, images: Tensor) -> Tensor:
+Discriminator = Callable[[Tensor], Tensor]  # images [N, 3, H, W] to logits [N]
+
+
+def input_gradients(D: Discriminator, images: Tensor) -> Tensor:
     """The gradient of each logit by its image, [N, 3, H, W], in float32, differentiable again."""
     images = images.detach().float().requires_grad_()
-    with torch.autocast(images.device.type, enabled=False):
+    with torch.autocast(images.device.type, enabled=False), differentiable_twice():
         (gradients,) = torch.autograd.grad(D(images).sum(), images, create_graph=True)
     return gradients
 
 
-def gradient_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
     """E (|grad D(x)| - 1)^2 at x uniform between a real and a fake (1704.00028 eq. 3)."""
     alpha = torch.rand(len(real), 1, 1, 1, device=real.device)
     between = torch.lerp(fake.detach().float(), real.float(), alpha)
@@ -92,6 +96,21 @@ def gradient_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return (norms - 1).square().mean()
 
 
-def r1_penalty(D: nn.Module, real: Tensor) -> Tensor:
+def r1_penalty(D: Discriminator, real: Tensor) -> Tensor:
     """E |grad D(x)|^2 on reals: R1 without gamma / 2 (Mescheder et al. 2018, 1801.04406 eq. 9)."""
     return input_gradients(D, real).square().sum(dim=(1, 2, 3)).mean()
+
+
+def differentiable_twice() -> AbstractContextManager[None]:
+    """Run compiled modules as they are written: torch.compile has no second derivatives."""
+    return torch.compiler.set_stance("force_eager")
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Use a module without computing gradients for its weights."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)

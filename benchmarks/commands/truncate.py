@@ -1,0 +1,72 @@
+"""`bench truncate`: styles pulled to their mean, and beyond."""
+
+from pathlib import Path
+
+import click
+
+from benchmarks.commands.drawing import (
+    cutoff_option,
+    psi_numbers,
+    refuse_crowd,
+    seeds_option,
+    source_options,
+    truncation_in_words,
+)
+from benchmarks.commands.options import run_argument
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--psi",
+    "psis",
+    metavar="NUMBERS",
+    default="1,0.7,0.5,0,-0.5,-1",
+    show_default=True,
+    callback=psi_numbers,
+    help="A row for each.",
+)
+@seeds_option("--seeds", "0-7", "A column for each; a seed gives the same z everywhere.")
+@cutoff_option
+@source_options
+def truncate(
+    run: str,
+    psis: list[float],
+    seeds: list[int],
+    cutoff: int | None,
+    kimg: float | None,
+    raw: bool,
+    device: str,
+    out: Path | None,
+    results: Path,
+) -> None:
+    """Draw what truncation does to a StyleGAN: w' = mean + psi (w - mean).
+
+    \b
+    bench truncate                               the latest StyleGAN run
+    bench truncate 00003 --psi 2,1,0,-1 --seeds 0-15
+    bench truncate 00003 --cutoff 3              only the first three layers
+
+    psi 1 leaves w as it is; 0 is the mean face, the same for every seed; below 0 comes the opposite
+    of each face, above 1 its exaggeration. Prints where the picture is. RUN is an id, a path or
+    `latest`.
+    """
+    from benchmarks.grids import Panel, write_grids
+    from benchmarks.trained import find_stylegan, load_trained
+    from eval.latents import seeded_z, truncation_grid
+    from training.sheet import to_uint8
+
+    refuse_crowd("--psi, --seeds", len(psis) * len(seeds))
+    found = find_stylegan(results, run)
+    trained = load_trained(found, kimg, raw, device)
+    generator = trained.generator
+    how = truncation_in_words("w' = mean + psi (w - mean)", cutoff, generator.resolutions)
+    images = truncation_grid(generator, seeded_z(trained.gan, seeds), psis, cutoff)
+    panel = Panel(
+        to_uint8(images),
+        rows=[f"psi {psi:g}" for psi in psis],
+        cols=[f"seed {seed}" for seed in seeds],
+    )
+    path = out or found.path / "truncate.png"
+    write_grids(path, [trained.title, how], [panel])
+    click.echo(path)
