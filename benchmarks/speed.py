@@ -3,8 +3,10 @@
 import tempfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -57,6 +59,48 @@ def step() -> list[Result]:
     return results
 
 
+def train() -> list[Result]:
+    """A trained image of StyleGAN's `compact`, lazy regularisation included, against the same
+    network on plain torch ops in fp32; on a GPU compiled as well.
+    """
+    on_gpu = this_device().type == "cuda"
+    batch, goal = (64, "3,900 img/s") if on_gpu else (8, "3")
+    with tempfile.TemporaryDirectory() as folder:
+        store = _faces(Path(folder))
+
+        def trainer(ops: str, **training: Any) -> Trainer:
+            training = {"batch": batch, **training}
+            config, _ = without_auto(
+                resolve("stylegan", "compact", {"ops": ops}, training, store), store
+            )
+            return Trainer(config, store)
+
+        rival = trainer("ref", precision="fp32", memory_format="contiguous")
+        results = []
+        for compiled in (False, True) if on_gpu else (False,):
+            ours = trainer("native", compile=compiled)
+            times, theirs = _image_times([ours, rival], batch, ROUNDS if on_gpu else 3)
+            chosen = ours.config.training
+            what = f"compact, auto = {chosen.precision} {chosen.memory_format}"
+            what += ", compiled" * compiled
+            results.append(compare(what, times, "plain torch ops, fp32", theirs, 1, goal))
+    return results
+
+
+def _image_times(trainers: list[Trainer], batch: int, rounds: int) -> list[list[float]]:
+    """Each trainer's seconds an image, round by round: every phase at its share of the steps."""
+    totals = [[0.0] * rounds for _ in trainers]
+    for phases in zip(*(trainer.phases for trainer in trainers), strict=True):
+        works = [
+            partial(trainer.update, phase, trainer.real_batch(batch))
+            for trainer, phase in zip(trainers, phases, strict=True)
+        ]
+        for total, times in zip(totals, interleaved(works, rounds), strict=True):
+            for index, time in enumerate(times):
+                total[index] += time / phases[0].interval / batch
+    return totals
+
+
 def batches() -> list[Result]:
     """Batches from the store against a DataLoader over the same images as JPEG files."""
     with tempfile.TemporaryDirectory() as folder:
@@ -106,6 +150,7 @@ SUITE: dict[str, Callable[[], list[Result]]] = {
     "import": imports,
     "faces": faces,
     "ops": ops,
+    "train": train,
 }
 
 

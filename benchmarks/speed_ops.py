@@ -1,4 +1,6 @@
-"""The compiled ops against plain torch, against what torch.compile makes of that, and a copy."""
+"""The compiled ops against the usual depthwise convolutions, against our own plain torch, against
+what torch.compile makes of that, and against a copy.
+"""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from benchmarks.timing import Result, compare, interleaved, this_device
 from ops.bias_act import bias_act
@@ -20,11 +23,12 @@ Work = Callable[[], Any]
 
 
 class Case(NamedTuple):
-    """One use of an op, and how many times as fast as plain torch it is to be."""
+    """One use of an op, and how many times as fast as `usual`, or our plain torch, it is to be."""
 
     name: str
     run: Callable[[Tensor, Impl], Tensor]
     goal: str
+    usual: Callable[[Tensor], Tensor] | None = None
     backward: bool = True
 
     @property
@@ -53,18 +57,53 @@ def _cases(device: torch.device) -> list[Case]:
     b = torch.randn(c, device=device, requires_grad=True)
     noise, strength = torch.randn(n, 1, h, w, device=device), torch.tensor(0.1, device=device)
     around = (2, 1, 2, 1)
+
+    def usual_epilogue(x: Tensor) -> Tensor:
+        return bias_act(depthwise(x, f) + strength * noise, b, "lrelu", clamp=256, impl="ref")
+
     return [
-        Case("up 2", lambda x, i: upfirdn2d(x, f, 2, 1, around, gain=4, impl=i), "6"),
-        Case("down 2", lambda x, i: upfirdn2d(x, f, 1, 2, 1, impl=i), "6"),
-        Case("blur", lambda x, i: upfirdn2d(x, f, 1, 1, around, impl=i), "3"),
+        Case(
+            "up 2",
+            lambda x, i: upfirdn2d(x, f, 2, 1, around, gain=4, impl=i),
+            "6",
+            lambda x: depthwise(x, 2 * f, up=2),
+        ),
+        Case(
+            "down 2",
+            lambda x, i: upfirdn2d(x, f, 1, 2, 1, impl=i),
+            "6",
+            lambda x: depthwise(x, f, down=2, padding=(1, 1)),
+        ),
+        Case(
+            "blur",
+            lambda x, i: upfirdn2d(x, f, 1, 1, around, impl=i),
+            "3",
+            lambda x: depthwise(x, f),
+        ),
         Case("bias_act", lambda x, i: bias_act(x, b, "lrelu", clamp=256, impl=i), "4"),
         Case(
             "epilogue",
             lambda x, i: epilogue(x, b, noise, strength, f, around, clamp=256, impl=i),
             "6",
+            usual_epilogue,
             backward=False,
         ),
     ]
+
+
+def depthwise(
+    x: Tensor, f: Tensor, up: int = 1, down: int = 1, padding: tuple[int, int] = (2, 1)
+) -> Tensor:
+    """What people write: put zeros between the pixels, pad, and convolve along each axis.
+
+    For a symmetric filter [k]; the gain is in it.
+    """
+    n, c, h, w = x.shape
+    x = F.pad(x.reshape(n, c, h, 1, w, 1), [0, up - 1, 0, 0, 0, up - 1])
+    x = F.pad(x.reshape(n, c, h * up, w * up), [*padding, *padding])
+    f = f.to(x.dtype)
+    x = F.conv2d(x, f[None, :].expand(c, 1, 1, -1), stride=(1, down), groups=c)
+    return F.conv2d(x, f[:, None].expand(c, 1, -1, 1), stride=(down, 1), groups=c)
 
 
 def _results(case: Case, x: Tensor) -> list[Result]:
@@ -73,9 +112,11 @@ def _results(case: Case, x: Tensor) -> list[Result]:
     with torch.no_grad():
         y = case.run(x, "native")
     moved = x.new_ones((x.numel() + y.numel()) // 2)  # a copy reads it and writes it
-    rivals = {"plain torch": (_work(case, x, y, "ref"), case.goal)}
+    rivals = {"our plain torch": (_work(case, x, y, "ref"), "1" if case.usual else case.goal)}
+    if case.usual:
+        rivals["depthwise convolutions"] = (_passes(case.usual, case.backward, x, y), case.goal)
     if compiled := _compiled(case, x, y):
-        rivals["torch.compile of it"] = (compiled, "1")
+        rivals["torch.compile of that"] = (compiled, "1")
     works = [
         _work(case, x, y, "native"),
         *[work for work, _ in rivals.values()],

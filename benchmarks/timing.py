@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class Result:
     hardware: str
 
 
-def interleaved(works: list[Callable[[], Any]], rounds: int) -> list[list[float]]:
+def interleaved(works: Sequence[Callable[[], Any]], rounds: int) -> list[list[float]]:
     """Each work's seconds, round by round, after one round to warm up."""
     for work in works:
         work()

@@ -4,7 +4,7 @@ import click
 
 from benchmarks.commands.options import json_option
 
-PARTS = ("step", "batches", "import", "faces", "ops")
+PARTS = ("step", "batches", "import", "faces", "ops", "train")
 
 
 @click.command()
@@ -15,7 +15,7 @@ def speed(parts: tuple[str, ...], as_json: bool) -> None:
 
     \b
     bench speed
-    bench speed step
+    bench speed ops train    the fused ops, and what they make of StyleGAN
     """
     import dataclasses
     import json

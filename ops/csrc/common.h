@@ -50,6 +50,15 @@ struct ActParams {
       : alpha(static_cast<float>(alpha)),
         gain(static_cast<float>(gain)),
         clamp(static_cast<float>(clamp.value_or(std::numeric_limits<double>::quiet_NaN()))) {}
+
+  // With the clamp as an output of type T holds it, to tell which were clamped: half precision has
+  // no 0.7.
+  template <typename T>
+  ActParams as_stored() const {
+    ActParams p = *this;
+    p.clamp = static_cast<float>(static_cast<T>(clamp));
+    return p;
+  }
 };
 
 // exp(x) = scale * (1 + rest), with scale a power of two. Written out because a call of libm would

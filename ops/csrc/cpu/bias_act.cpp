@@ -145,7 +145,7 @@ std::tuple<at::Tensor, at::Tensor> bias_act_backward(
     with_act(parsed, [&]<Act A>() {
       const auto backward = layout.inner == 1 ? backward_slabs<A, T> : backward_planes<A, T>;
       const auto sums = backward(dense_dy.const_data_ptr<T>(), dense_saved.const_data_ptr<T>(),
-                                 dx.mutable_data_ptr<T>(), layout, bias, p);
+                                 dx.mutable_data_ptr<T>(), layout, bias, p.as_stored<T>());
       std::copy(sums.begin(), sums.end(), db.mutable_data_ptr<float>());
     });
   });

@@ -91,7 +91,7 @@ struct Tile {
 
 // What lies between the passes: a line for each row of a tile.
 struct Lines {
-  const float* pixels;  // the first that the tile's first column sees
+  const float* pixels;          // the first that the tile's first column sees
   int64_t count, pitch, lanes;  // pitch is in elements
 };
 

@@ -220,12 +220,12 @@ std::tuple<at::Tensor, at::Tensor> bias_act_backward(
   const at::Tensor dx = at::empty(saved.sizes(), saved.options(), format);
   if (dx.numel() == 0) return {dx, at::zeros({saved.size(1)}, saved.options().dtype(at::kFloat))};
   const auto bias = dense(b);
-  const int size = vector_size(dense_saved, {dense_dy.const_data_ptr(), dense_saved.const_data_ptr(),
-                                             dx.const_data_ptr()});
+  const int size = vector_size(
+      dense_saved, {dense_dy.const_data_ptr(), dense_saved.const_data_ptr(), dx.const_data_ptr()});
   at::Tensor db;
   for_dtype(saved.scalar_type(), [&]<typename T>() {
     const auto launch = size == 1 ? launch_backward<T, 1> : launch_backward<T, longest<T>>;
-    db = launch(dense_dy, dense_saved, dx, pointer(bias), parsed, params);
+    db = launch(dense_dy, dense_saved, dx, pointer(bias), parsed, params.as_stored<T>());
   });
   return {dx, db};
 }

@@ -1,7 +1,7 @@
 // FIR filtering of images: upsample, pad or crop, filter, downsample, and finish what comes out.
 //
 // An image is [height, width, lanes] in memory: NCHW is N * C images of one lane, channels-last is
-// N images of C lanes. There are three kernels: `filter_lanes` for channels-last and `filter_planes`
+// N images of C lanes. There are three kernels: `filter_lanes` for channels-last, `filter_planes`
 // for NCHW, both for short separable filters, and `filter_any` for everything.
 //
 // `Finish` is called on the results before they are stored: see `BiasAct`, or `Nothing`.
@@ -33,6 +33,7 @@ struct Nothing {
   __device__ void operator()(float (&)[N], const float (&)[N]) const {}
 };
 
+// A tap and the input pixel that it meets.
 struct Meeting {
   int tap, pixel;
 };
@@ -40,8 +41,8 @@ struct Meeting {
 // One axis. Output pixel o is the sum over t of taps[t] * stuffed[o * down - before + t], where
 // stuffed[up * i] is input pixel i and the rest is zeros.
 //
-// Polyphase, for up = 1 or down = 1: the output pixels up * q + base - r, for 0 <= r < up, are group
-// q. All of them see the input pixels from q * down + first on, the j-th with tap r + up * j.
+// Polyphase, for up = 1 or down = 1: group q is the output pixels up * q + base - r, 0 <= r < up.
+// All of them see the input pixels from q * down + first on, the j-th with tap r + up * j.
 struct Axis {
   int in, out, taps, up, down, before;
   int first, base, groups;
@@ -93,9 +94,18 @@ struct Fir {
 
   // Whether the kernels for short filters can be used.
   bool is_short() const {
-    constexpr int limit = 1 << 17;  // of a CUDA grid, in units of a thread's outputs
-    return separable && rows.taps <= max_taps && rows.up == columns.up && rows.down == columns.down &&
-           rows.up * rows.down <= 2 && rows.out < limit && columns.out < limit;
+    constexpr int limit = 1 << 17;  // keeps CUDA's grid in its bounds
+    const bool same = rows.up == columns.up && rows.down == columns.down;
+    return separable && rows.taps <= max_taps && same && rows.up * rows.down <= 2 &&
+           std::max(rows.out, columns.out) < limit && std::max(in_size(), out_size()) <= INT_MAX;
+  }
+
+  // Elements of an image.
+  __host__ __device__ int64_t in_size() const {
+    return static_cast<int64_t>(rows.in) * columns.in * lanes;
+  }
+  __host__ __device__ int64_t out_size() const {
+    return static_cast<int64_t>(rows.out) * columns.out * lanes;
   }
 
   // Tap number t in the order of correlation.
@@ -136,7 +146,7 @@ struct Phase {
     float sum = 0.0f;
 #pragma unroll
     for (int j = 0; j < size; ++j) {
-      if (used[j]) sum += weights[j] * value(j);
+      if ((UP == 1 && j == 0) || used[j]) sum += weights[j] * value(j);
     }
     return sum;
   }
@@ -170,7 +180,7 @@ __device__ void filter_strip(const Fir& fir, int begin, int end, const Fetch& fe
   float window[WINDOW][N];
 #pragma unroll
   for (int j = 0; j < KEPT; ++j) take_row(window[DOWN + j]);
-#pragma unroll UNROLL
+#pragma unroll WINDOW / DOWN  // else the rows are copied from register to register
   for (int q = begin; q < end; ++q) {
 #pragma unroll
     for (int j = 0; j < KEPT; ++j) {
@@ -210,7 +220,7 @@ __global__ void __launch_bounds__(block_size)
   const int column = blockIdx.x / tiles * blockDim.y + threadIdx.y;
   if (lane >= fir.lanes || column >= columns.out) return;
 
-  const int r = (columns.base + column) % UP;
+  const int r = (columns.base + column) % UP;  // the column's phase
   const int left = (column - columns.base + r) / UP * DOWN + columns.first;
   const Phase<UP> phase(fir, columns, r, 1.0f);
   bool seen[WINDOW];
@@ -225,20 +235,18 @@ __global__ void __launch_bounds__(block_size)
 
   const int begin = blockIdx.y * groups, end = std::min(begin + groups, fir.rows.groups);
   for (int64_t image = blockIdx.z; image < fir.images; image += gridDim.z) {
-    const int64_t in_row = static_cast<int64_t>(columns.in) * fir.lanes;
-    const int64_t out_row = static_cast<int64_t>(columns.out) * fir.lanes;
-    const T* in = x + image * fir.rows.in * in_row + lane + static_cast<int64_t>(left) * fir.lanes;
-    T* out = y + image * fir.rows.out * out_row + static_cast<int64_t>(column) * fir.lanes + lane;
-    const float* noise = finish.noise_of(image);
+    const T* const in = x + image * fir.in_size() + lane;
+    T* const out = y + image * fir.out_size() + lane;
+    const float* const noise = finish.noise_of(image);
     filter_strip<UP, DOWN, V>(
         fir, begin, end,
         [&](int row) {
           const bool inside = is_inside(row, fir.rows.in);
-          const T* const pixels = in + row * in_row;
+          const int first = (row * columns.in + left) * fir.lanes;
           Window<T, V, WINDOW> window{};
 #pragma unroll
           for (int j = 0; j < WINDOW; ++j) {
-            if (inside && seen[j]) window.at[j] = load_vector<T, V>(pixels + j * fir.lanes);
+            if (inside && seen[j]) window.at[j] = load_vector<T, V>(in + (first + j * fir.lanes));
           }
           return window;
         },
@@ -248,18 +256,19 @@ __global__ void __launch_bounds__(block_size)
             values[k] = 0.0f;
 #pragma unroll
             for (int j = 0; j < WINDOW; ++j) {
-              values[k] += phase.weights[j] * static_cast<float>(window.at[j].at[k]);
+              values[k] += phase.weights[j] * static_cast<float>(window.at[j][k]);
             }
           }
         },
         [&](int row, float(&values)[V]) {
-          const int64_t pixel = static_cast<int64_t>(row) * columns.out + column;
+          const int pixel = row * columns.out + column;
           const float noise_here = noise ? strength * noise[pixel] : 0.0f;
           float shift[V];
 #pragma unroll
           for (int k = 0; k < V; ++k) shift[k] = noise_here + bias[k];
           finish(values, shift);
-          store(out + row * out_row, values);
+          // In 64 bits, with which the compiler does not split the store.
+          store(out + static_cast<int64_t>(pixel) * fir.lanes, values);
         });
   }
 }
@@ -279,12 +288,13 @@ struct PlaneTile {
   static constexpr int pitch(int threads) { return width(threads) + 2 * step; }
 };
 
-// Copies the tile that begins at pixel (top, left) of a plane, with zeros around the plane, S pixels
-// at a time: the plane's rows are aligned to as many, the tile's need not be. What is copied of the
-// tile's neighbours comes into the margins.
+// Copies the tile that begins at pixel (top, left) of a plane, with zeros around the plane, in
+// vectors of S pixels. The plane's rows are aligned to them, the tile's need not be: what does not
+// belong to the tile comes into the margins.
 template <int S, typename T>
 __device__ void load_tile(const T* plane, const Fir& fir, int top, int left, T* tile, int height,
                           int width, int pitch) {
+  constexpr int BATCH = 4;  // loads under way at a time
   const int threads = blockDim.x * blockDim.y;
   const int aligned = left & -S;
   const int vectors = ceil_div(left + width - aligned, S);  // of a row
@@ -292,20 +302,28 @@ __device__ void load_tile(const T* plane, const Fir& fir, int top, int left, T* 
   int y = first / vectors, vector = first % vectors;
   const int y_stride = threads / vectors, vector_stride = threads % vectors;
   tile += aligned - left;
-#pragma unroll 4
-  for (int i = first; i < height * vectors; i += threads) {
-    const int row = top + y, column = aligned + vector * S;
-    Vec<T, S> pixels{};
-    if (is_inside(row, fir.rows.in) && is_inside(column, fir.columns.in)) {
-      pixels = load_vector<T, S>(plane + static_cast<int64_t>(row) * fir.columns.in + column);
+  for (int i = first; i < height * vectors; i += BATCH * threads) {
+    Vec<T, S> pixels[BATCH]{};
+    int to[BATCH];
+#pragma unroll
+    for (int b = 0; b < BATCH; ++b) {
+      const int row = top + y, column = aligned + vector * S;
+      if (y < height && is_inside(row, fir.rows.in) && is_inside(column, fir.columns.in)) {
+        pixels[b] = load_vector<T, S>(plane + (row * fir.columns.in + column));
+      }
+      to[b] = y * pitch + vector * S;
+      y += y_stride;
+      vector += vector_stride;
+      if (vector >= vectors) {
+        vector -= vectors;
+        ++y;
+      }
     }
 #pragma unroll
-    for (int k = 0; k < S; ++k) tile[y * pitch + vector * S + k] = pixels.at[k];
-    y += y_stride;
-    vector += vector_stride;
-    if (vector >= vectors) {
-      vector -= vectors;
-      ++y;
+    for (int b = 0; b < BATCH; ++b) {
+      if (i + b * threads >= height * vectors) break;
+#pragma unroll
+      for (int k = 0; k < S; ++k) tile[to[b] + k] = pixels[b][k];
     }
   }
 }
@@ -325,7 +343,7 @@ __global__ void __launch_bounds__(block_size)
   const int first_column = blockIdx.z * blockDim.x * Tile::step;
   const int top = first_group * DOWN + rows.first, left = first_column + columns.first;
   if (plane < fir.images) {
-    const T* const in = x + static_cast<int64_t>(plane) * rows.in * columns.in;
+    const T* const in = x + plane * fir.in_size();
     if (vector_loads) {
       load_tile<8 / sizeof(T)>(in, fir, top, left, tile, height, width, pitch);
     } else {
@@ -340,7 +358,7 @@ __global__ void __launch_bounds__(block_size)
   const Phase<UP> odd(fir, columns, UP - 1 - columns.base, 1.0f);
   const float bias = finish.bias_of(plane % fir.channels), strength = finish.noise_strength();
   const float* const noise = finish.noise_of(plane / fir.channels);
-  T* const out = y + static_cast<int64_t>(plane) * rows.out * columns.out;
+  T* const out = y + plane * fir.out_size();
   const int begin = first_group + threadIdx.y * Tile::groups;
   filter_strip<UP, DOWN, Tile::outputs>(
       fir, begin, std::min(begin + Tile::groups, rows.groups),
@@ -350,21 +368,23 @@ __global__ void __launch_bounds__(block_size)
                                         load_vector<T, Tile::step>(pixels + Tile::step)};
       },
       [&](const Window<T, Tile::step, 2>& window, float(&values)[Tile::outputs]) {
-        const auto pixel = [&](int i) {
-          return static_cast<float>(window.at[i / Tile::step].at[i % Tile::step]);
-        };
+        float pixels[2 * Tile::step];
+#pragma unroll
+        for (int i = 0; i < 2 * Tile::step; ++i) {
+          pixels[i] = static_cast<float>(window.at[i / Tile::step][i % Tile::step]);
+        }
 #pragma unroll
         for (int k = 0; k < Tile::outputs; k += UP) {
           const int i = k * DOWN / UP;
-          values[k] = even([&](int j) { return pixel(i + j); });
+          values[k] = even([&](int j) { return pixels[i + j]; });
           if constexpr (UP == 2) {  // where base is 0, the odd column belongs to the next group
             values[k + 1] =
-                odd([&](int j) { return columns.base ? pixel(i + j) : pixel(i + j + 1); });
+                odd([&](int j) { return columns.base ? pixels[i + j] : pixels[i + j + 1]; });
           }
         }
       },
       [&](int row, float(&values)[Tile::outputs]) {
-        const int64_t first = static_cast<int64_t>(row) * columns.out + column;
+        const int first = row * columns.out + column;
         float shift[Tile::outputs] = {};
         if (noise && vector_stores) {
           load(noise + first, shift);

@@ -6,8 +6,10 @@
 #include <c10/util/Half.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 
 #include "../common.h"
 
@@ -22,13 +24,26 @@ template <typename T>
 constexpr int longest = vector_bytes / sizeof(T);
 
 template <typename T, int N>
-struct alignas(sizeof(T) * N) Vec {
+struct alignas(sizeof(T) * N) Elements {
   T at[N];
+};
+
+// N elements as they are in memory. They are kept as a word: the compiler gives each half-precision
+// number a register of its own, and would wait for a load to fill them.
+template <typename T, int N>
+struct Vec {
+  static constexpr size_t bytes = sizeof(T) * N;
+  std::conditional_t<bytes == 16, uint4,
+                     std::conditional_t<bytes == 8, uint2,
+                                        std::conditional_t<bytes == 4, uint32_t, uint16_t>>>
+      bits;
+
+  __device__ T operator[](int i) const { return std::bit_cast<Elements<T, N>>(bits).at[i]; }
 };
 
 template <typename T, int N>
 __device__ Vec<T, N> load_vector(const T* p) {
-  return *reinterpret_cast<const Vec<T, N>*>(p);
+  return {*reinterpret_cast<const decltype(Vec<T, N>::bits)*>(p)};
 }
 
 // N elements, aligned to all of them or to a longest load.
@@ -39,7 +54,7 @@ __device__ void load(const T* p, float (&v)[N]) {
   for (int i = 0; i < N; i += PART) {
     const auto part = load_vector<T, PART>(p + i);
 #pragma unroll
-    for (int k = 0; k < PART; ++k) v[i + k] = static_cast<float>(part.at[k]);
+    for (int k = 0; k < PART; ++k) v[i + k] = static_cast<float>(part[k]);
   }
 }
 
@@ -48,10 +63,11 @@ __device__ void store(T* p, const float (&v)[N]) {
   constexpr int PART = std::min(N, longest<T>);
 #pragma unroll
   for (int i = 0; i < N; i += PART) {
-    Vec<T, PART> part;
+    Elements<T, PART> part;
 #pragma unroll
     for (int k = 0; k < PART; ++k) part.at[k] = static_cast<T>(v[i + k]);
-    *reinterpret_cast<Vec<T, PART>*>(p + i) = part;
+    using Bits = decltype(Vec<T, PART>::bits);
+    *reinterpret_cast<Bits*>(p + i) = std::bit_cast<Bits>(part);
   }
 }
 
