@@ -36,11 +36,15 @@ for command in (data, doctor, generate, mix, models, ops, plot, run, speed, tabl
 
 
 def main() -> None:
-    """Run `bench`; a user's mistake is one line on stderr and an exit code, never a traceback."""
+    run_command(bench, "bench")
+
+
+def run_command(command: click.Command, name: str) -> None:
+    """Run a command; a user's mistake is one line on stderr and an exit code, no traceback."""
     # SIGTERM unwinds the stack as Ctrl-C does, so that whatever is being written is cleaned up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        sys.exit(bench(prog_name="bench", standalone_mode=False))
+        sys.exit(command(prog_name=name, standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

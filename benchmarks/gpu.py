@@ -21,8 +21,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from benchmarks.cli import run_command
 from data.files import write_json
-from training.environment import describe
+from training.environment import describe, resolve_device
 from training.run_dir import RunDir
 from training.snapshot import load_snapshot
 
@@ -41,7 +42,7 @@ CHECKS = {
     "speed": [*BENCH, "speed", "step", "train", "--json"],
 }
 TRAININGS = {
-    "compact": ["--model", "stylegan", "--batch", "64", "--compile"],
+    "compact": ["--model", "stylegan", "--precision", "bf16", "--compile"],
     "tutorial": ["--model", "dcgan", "--variant", "tutorial"],
 }
 STAGES = [*CHECKS, *TRAININGS]
@@ -55,8 +56,9 @@ STAGES = [*CHECKS, *TRAININGS]
 @click.option("--work", type=click.Path(path_type=Path), default=Path("results/gpu/work"))
 def gpu(stages: tuple[str, ...], data: Path | None, kimg: float, out: Path, work: Path) -> None:
     """Run STAGES, all by default, and keep what they find."""
+    device = torch.device(resolve_device("cuda"))
     out.mkdir(parents=True, exist_ok=True)
-    where = {**describe(torch.device("cuda")), "commit": _commit()}
+    where = {**describe(device), "commit": _commit()}
     failed = []
     for stage in stages or STAGES:
         command = CHECKS.get(stage) or _training(stage, data, kimg, work)
@@ -65,7 +67,7 @@ def gpu(stages: tuple[str, ...], data: Path | None, kimg: float, out: Path, work
         write_json(
             out / f"{stage}.json", {"stage": stage, "command": command[1:], **found, **where}
         )
-        if stage in TRAININGS:
+        if stage in TRAININGS and RunDir.all(work / stage):
             collect(RunDir.find(work / stage, "latest"), out / stage)
         failed += [stage] if found["exit_code"] not in (0, 130) else []
         click.echo(f"{stage}: exit code {found['exit_code']}, {found['seconds']} s", err=True)
@@ -100,11 +102,11 @@ def shards(tensors: dict[str, Tensor], most_bytes: int) -> list[dict[str, Tensor
 
 def _training(name: str, data: Path | None, kimg: float, work: Path) -> list[str]:
     """Start a training, or go on with it."""
-    results = ["--results", str(work / name)]
-    if RunDir.all(work / name):
-        return [*BENCH, "run", "--resume", "latest", *results]
+    where = ["--kimg", f"{kimg:g}", "--results", str(work / name)]
+    if list((work / name).glob("*/checkpoints/*/manifest.json")):
+        return [*BENCH, "run", "--resume", "latest", *where]
     chosen = ["--data", str(data)] if data else []
-    return [*BENCH, "run", *TRAININGS[name], *chosen, "--kimg", f"{kimg:g}", *results]
+    return [*BENCH, "run", *TRAININGS[name], *chosen, *where]
 
 
 def _run(command: list[str], log: Path) -> dict[str, Any]:
@@ -139,4 +141,4 @@ def _commit() -> str | None:
 
 
 if __name__ == "__main__":
-    gpu()
+    run_command(gpu, "python -m benchmarks.gpu")

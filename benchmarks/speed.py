@@ -25,6 +25,7 @@ from data.batches import Batches
 from data.faces import write_faces
 from data.importer import import_images
 from data.store import Store
+from models.registry import Phase
 from training.config import resolve
 from training.loop import Trainer
 from training.precision import without_auto
@@ -92,13 +93,18 @@ def _image_times(trainers: list[Trainer], batch: int, rounds: int) -> list[list[
     totals = [[0.0] * rounds for _ in trainers]
     for phases in zip(*(trainer.phases for trainer in trainers), strict=True):
         works = [
-            partial(trainer.update, phase, trainer.real_batch(batch))
+            partial(_turn, trainer, phase, trainer.real_batch(batch))
             for trainer, phase in zip(trainers, phases, strict=True)
         ]
         for total, times in zip(totals, interleaved(works, rounds), strict=True):
             for index, time in enumerate(times):
                 total[index] += time / phases[0].interval / batch
     return totals
+
+
+def _turn(trainer: Trainer, phase: Phase, reals: torch.Tensor) -> None:
+    trainer.begin_turns()
+    trainer.update(phase, reals)
 
 
 def batches() -> list[Result]:

@@ -26,9 +26,10 @@ def change_colours(images: Tensor) -> Tensor:
 
 
 def translate(images: Tensor) -> Tensor:
-    """Shift by up to an eighth of the size along both axes; black of value 0 comes in."""
-    down, right = (_shift_matrices(images, size) for size in images.shape[2:])
-    return down @ images @ right.mT
+    """Shift by up to an eighth of the size along both axes; grey, 0, comes in."""
+    with torch.autocast(images.device.type, enabled=False):
+        down, right = (_shift_matrices(images, size) for size in images.shape[2:])
+        return down @ images @ right.mT
 
 
 def _shift_matrices(images: Tensor, size: int) -> Tensor:

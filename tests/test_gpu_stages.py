@@ -45,6 +45,7 @@ def test_stages_leave_their_log_and_where_it_comes_from(
     monkeypatch.setattr(
         gpu, "CHECKS", {"build": python("print(1)"), "ops": python("raise OSError")}
     )
+    monkeypatch.setattr(gpu, "resolve_device", lambda name: "cpu")
     monkeypatch.setattr(gpu, "describe", lambda device: {"hardware": "a GPU"})
     out = tmp_path / "out"
     result = CliRunner().invoke(gpu.gpu, ["build", "ops", "--out", str(out)])
@@ -59,7 +60,10 @@ def test_a_training_is_started_once_and_then_resumed(
 ) -> None:
     first = gpu._training("compact", None, 10, tmp_path)
     assert first[-5:] == ["--compile", "--kimg", "10", "--results", str(tmp_path / "compact")]
-    RunDir.create(tmp_path / "compact", make_trainer("tiny").config)
+    run = RunDir.create(tmp_path / "compact", make_trainer("tiny").config)
+    assert "--resume" not in gpu._training("compact", None, 10, tmp_path)  # nothing saved yet
+    with run.locked():
+        make_trainer("tiny").save(run)
     assert "--resume" in gpu._training("compact", None, 10, tmp_path)
     assert "--resume" not in gpu._training("tutorial", None, 10, tmp_path)
 

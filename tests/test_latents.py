@@ -538,9 +538,16 @@ def test_a_snapshot_is_found_by_the_kimg_that_its_step_reached(
         (tmp_path / "snapshots" / f"{nimg:09d}.safetensors").touch()
     (tmp_path / "snapshots" / ".partial-1-000090000.safetensors").touch()
     assert run.snapshot().stem == "000080004"
-    for kimg, stem in ((0.028, 28), (1, 1002), (1.002, 1002), (40, 40_003), (40.003, 40_003)):
+    for kimg, stem in (
+        (0.028, 28),
+        (1, 1002),
+        (1.002, 1002),
+        (40, 40_003),
+        (40.003, 40_003),
+        (80, 80_004),
+    ):
         assert int(run.snapshot(kimg).stem) == stem
-    for kimg in (80, 0, -1, float("nan"), float("inf")):
+    for kimg in (79, 80.01, 0, -1, float("nan"), float("inf")):
         with pytest.raises(MissingError, match=re.escape("it has 0.028, 1.002, 40.003, 80.004")):
             run.snapshot(kimg)
 

@@ -13,7 +13,7 @@ from models.losses import r1_penalty
 from models.registry import family
 from models.stylegan import StyleGAN, StyleGANOptions
 from models.stylegan.layers import Conv2d, Linear, minibatch_std
-from models.stylegan.style2 import StyledConv, ToRGB
+from models.stylegan.style2 import ResidualBlock, StyledConv, ToRGB
 from tests.conftest import TINY_STYLEGAN, TrainerMaker
 
 
@@ -131,6 +131,58 @@ def test_a_halving_convolution_does_not_shift(kernel: int) -> None:
     assert expected.shape == (2, 4, 8, 8)
     layer.weight.data = layer.weight.flip(2, 3)
     torch.testing.assert_close(layer(x.flip(2, 3)).flip(2, 3), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_residual_block_keeps_the_variance() -> None:
+    """Of a smooth input, which the low-pass lets through: one half from each path."""
+    torch.manual_seed(0)
+    block = ResidualBlock(32, 512, "ref")
+    x = torch.randn(64, 32, 1, 1).expand(-1, -1, 16, 16)
+    inside = (slice(None), slice(None), slice(2, 6), slice(2, 6))  # borders are padded with zeros
+    assert block.skip(x)[inside].square().mean().item() == pytest.approx(0.5, rel=0.15)
+    assert block(x)[inside].square().mean().item() == pytest.approx(1, rel=0.25)
+
+
+def test_the_mapping_is_its_layers() -> None:
+    gan = make_gan()
+    z = gan.sample_z(5)
+    x = z / z.square().mean(1, keepdim=True).sqrt()
+    for layer in gan.G.mapping.layers:
+        x = F.linear(x, layer.weight * 0.01 / math.sqrt(8), layer.bias * 0.01)
+        x = math.sqrt(2) * torch.where(x > 0, x, 0.2 * x)
+    torch.testing.assert_close(gan.G.mapping(z), x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("index", range(10))
+def test_each_w_acts_where_it_should(index: int) -> None:
+    """On the convolution of its number, and on the image of the resolution before it."""
+    gan = make_gan()
+    styled: list[tuple[nn.Module, Tensor]] = []
+    synthesis = gan.G.synthesis
+    for layer in (*synthesis.convs, *synthesis.to_rgb):
+        layer.affine.register_forward_hook(
+            lambda _, inputs, __, layer=layer: styled.append((layer, inputs[0]))
+        )
+    ws = gan.G.map(gan.sample_z(1)).detach()
+    ws[:, index] += 1
+    gan.G.synthesize(ws)
+    moved = {layer for layer, w in styled if torch.equal(w, ws[:, index])}
+    image = {1: 0, 3: 1, 5: 2, 7: 3, 9: 4}.get(index)
+    expected = {synthesis.convs[index]} if index < 9 else set()
+    assert moved == expected | ({synthesis.to_rgb[image]} if image is not None else set())
+
+
+def test_images_are_summed_as_they_are() -> None:
+    """A flat image of the first resolution, alone, comes out as flat and as bright."""
+    gan = make_gan()
+    with torch.no_grad():
+        for to_rgb in gan.G.synthesis.to_rgb:
+            to_rgb.weight.zero_()
+            to_rgb.bias.zero_()
+        gan.G.synthesis.to_rgb[0].bias.fill_(0.25)
+    image = gan.G.synthesize(gan.G.map(gan.sample_z(1)))
+    inside = image[:, :, 24:40, 24:40]  # borders are padded with zeros
+    torch.testing.assert_close(inside, torch.full_like(inside, 0.25), rtol=1e-3, atol=1e-3)
 
 
 def test_minibatch_deviation() -> None:
@@ -254,17 +306,15 @@ def test_path_length_of_a_linear_generator(monkeypatch: pytest.MonkeyPatch) -> N
     torch.testing.assert_close(loss, 2 * 4 * stats["path_penalty"])
 
 
-@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
-def test_layouts_agree(memory_format: str) -> None:
+def test_channels_last_changes_nothing() -> None:
     gan = make_gan()
     ws = gan.G.map(gan.sample_z(2))
     images = gan.G.synthesize(ws)
     logits = gan.D(images)
-    layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-    gan.G.to(memory_format=layout[memory_format])
-    gan.D.to(memory_format=layout[memory_format])
+    for network in (gan.G, gan.D):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     torch.testing.assert_close(gan.G.synthesize(ws), images, rtol=1e-4, atol=1e-4)
-    moved = images.to(memory_format=layout[memory_format])
+    moved = images.to(memory_format=torch.channels_last)
     torch.testing.assert_close(gan.D(moved), logits, rtol=1e-4, atol=1e-4)
 
 
@@ -283,6 +333,8 @@ def test_low_precision_keeps_its_islands() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         images = gan.G(gan.sample_z(4))
         logits = gan.D(images)
+        layer = StyledConv(4, 4, 8, 6, up=False, impl="ref")
+        normalised = layer.convolve(torch.ones(1, 4, 8, 8), torch.full((1, 4), 1e6))
         low = gan.G.synthesis.convs[3](torch.full((1, 8, 8, 8), 1e4), torch.ones(1, 8), "none")
     assert {name: tensor.dtype for name, tensor in seen.items() if name != "maps"} == {
         "mapping": torch.float32,
@@ -290,6 +342,9 @@ def test_low_precision_keeps_its_islands() -> None:
         "block": torch.bfloat16,
         "last": torch.float32,
     }
+    # The size of a style has no effect, as long as its square is not lost in low precision.
+    expected = layer.convolve(torch.ones(1, 4, 8, 8), torch.ones(1, 4))
+    torch.testing.assert_close(normalised.float(), expected, rtol=0.02, atol=0.02)
     assert low.dtype == torch.bfloat16
     assert low.abs().max() == 256
     assert images.dtype == torch.float32

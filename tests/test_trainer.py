@@ -374,15 +374,30 @@ def test_bad_settings_say_what_is_needed(assignment: str, words: str) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch.compile's, of its own workings
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("variant", ["r1", "tiny"])
 @pytest.mark.parametrize("kind", ["fp32", "bf16", "fp16"])
-def test_on_a_gpu(make_trainer: TrainerMaker, tmp_path: Path, kind: str) -> None:
-    trainer = make_trainer("r1", {"r1_interval": 2}, device="cuda", precision=kind, kimg=0.064)
+def test_on_a_gpu(
+    make_trainer: TrainerMaker,
+    store: Store,
+    tmp_path: Path,
+    kind: str,
+    variant: str,
+    compiled: bool,
+) -> None:
+    settings: dict[str, Any] = {"r1_interval": 2}
+    if variant == "tiny":
+        settings |= {"path_weight": 2.0, "path_interval": 3, "ops": "auto"}
+    chosen = {"device": "cuda", "precision": kind, "compile": compiled}
+    trainer = make_trainer(variant, settings, **chosen, kimg=0.064)
+    assert precision.seconds_per_image(trainer.config, store) > 0
     poison(trainer, "D", lambda step: step == 4)
     result, run = run_to_end(trainer, tmp_path)
     assert result == "finished"
     assert run.rows(STATS)[-1]["nonfinite_steps"] + run.rows(STATS)[-1]["scaler_warmups"] >= 1
     assert all(tensor.isfinite().all() for tensor in trainer.weights().values())
-    resumed = make_trainer("r1", {"r1_interval": 2}, device="cuda", precision=kind, kimg=1)
+    resumed = make_trainer(variant, settings, **chosen, kimg=1)
     resumed.load(load_checkpoint(run.path / "checkpoints", pytest.fail))
     for _ in range(4):
         resumed.step()

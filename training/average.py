@@ -31,8 +31,8 @@ class Average:
         torch._foreach_lerp_(
             list(self.module.parameters()), list(self._source.parameters()), towards
         )
-        for average, buffer in zip(self.module.buffers(), self._source.buffers(), strict=True):
-            average.copy_(buffer)
+        if buffers := list(self.module.buffers()):
+            torch._foreach_copy_(buffers, list(self._source.buffers()))
 
     def refresh_statistics(self, latents: list[Tensor]) -> None:
         """Estimate batch-norm statistics anew: those of the raw weights do not fit the average.

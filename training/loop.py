@@ -137,6 +137,8 @@ class Trainer:
         self.device = torch.device(resolve_device(training.device))
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
+            # What is called float32 here is: TF32's ten bits are too few for second derivatives.
+            torch.backends.cudnn.allow_tf32 = False
         self.memory_format = MEMORY_FORMATS[training.memory_format]
         self.dtype = DTYPES[training.precision]
 
@@ -185,7 +187,7 @@ class Trainer:
         finite = torch.ones((), dtype=torch.bool, device=self.device)
         scale = self._scale
         self.guard.begin_step()
-        torch.compiler.cudagraph_mark_step_begin()
+        self.begin_turns()
         for phase in self.phases:
             if (self.steps + 1) % phase.interval == 0:
                 finite = finite & self.update(phase, reals)
@@ -194,6 +196,11 @@ class Trainer:
         self.average.update(self.nimg, count)
         self.guard.end_step(finite, scale)
         self.seconds += time.perf_counter() - started
+
+    def begin_turns(self) -> None:
+        """Let CUDA graphs forget what they returned for the phases of the step before."""
+        if self.config.training.compile:
+            torch.compiler.cudagraph_mark_step_begin()
 
     def real_batch(self, count: int) -> Tensor:
         """The next batch of reals, float [count, 3, H, W] in [-1, 1]."""

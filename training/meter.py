@@ -37,7 +37,8 @@ class Meter:
 
 
 class FiniteGuard:
-    """Counts steps with non-finite gradients, and undoes what they did to batch-norm statistics.
+    """Counts steps with non-finite gradients, and undoes what they did to buffers: batch-norm
+    statistics, running means.
 
     The weights need no undoing: the optimiser skips such a step (GradScaler hands it the finding).
     """

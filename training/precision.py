@@ -63,10 +63,11 @@ def seconds_per_image(config: RunConfig, store: Store) -> float:
     """
     trainer = Trainer(config, store)
     count = trainer.gan.schedule(config.training.nimg, config.training.batch)
-    rounds = [
-        sum(_seconds(trainer, phase, count) / phase.interval for phase in trainer.phases)
-        for _ in range(TRIAL_ROUNDS[trainer.device.type])
-    ]
+    rounds = []
+    for _ in range(TRIAL_ROUNDS[trainer.device.type]):
+        trainer.begin_turns()
+        turns = [_seconds(trainer, phase, count) / phase.interval for phase in trainer.phases]
+        rounds.append(sum(turns))
     return min(rounds[1:]) / count
 
 

@@ -126,9 +126,10 @@ class RunDir:
             raise MissingError(f"{self.path} has no snapshot yet: one is made every `--snap` kimg")
         if kimg is None:
             return paths[-1]
-        batch = self.config.training.batch  # the step that reaches `kimg` may go beyond it
+        # The step that reaches `kimg` may go beyond it, but not as far as the next one.
+        near = self.config.training.snap_kimg * 1000 / 2
         for path in paths:
-            if -0.5 < int(path.stem) - kimg * 1000 < batch - 0.5:
+            if -0.5 < int(path.stem) - kimg * 1000 < near:
                 return path
         existing = ", ".join(f"{int(path.stem) / 1000:.10g}" for path in paths)
         raise MissingError(f"--kimg {kimg:g}: {self.path} has no snapshot there; it has {existing}")

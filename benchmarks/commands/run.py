@@ -111,6 +111,8 @@ def run(
 
     training = {name: value for name, value in training.items() if value not in (None, ())}
     if diffaug is not None:  # an option of every family, worth a flag of its own
+        if any(setting.startswith("diffaug=") for setting in settings):
+            raise UserError("--diffaug and --set diffaug say the same thing: leave one out")
         settings = (*settings, f"diffaug={diffaug}")
     if resume and dry_run:
         raise UserError("--dry-run plans a new run; what a started one does is in its config.json")

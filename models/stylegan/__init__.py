@@ -193,8 +193,8 @@ class StyleGAN(GAN):
         with torch.no_grad():
             fake = self.G.synthesize(self.styles(len(real)), "random")
         real_logits, fake_logits = self.judge(self.fade(real)), self.judge(fake)
-        unused = real_logits
-        loss = self.loss.real(real_logits, unused) + self.loss.fake(fake_logits, unused)
+        labels = torch.ones_like(real_logits)
+        loss = self.loss.real(real_logits, labels) + self.loss.fake(fake_logits, 1 - labels)
         stats = {
             "loss_d": loss,
             "logit_real": real_logits.mean(),
