@@ -20,8 +20,8 @@ check: setup
 test: setup
 	.venv/bin/pytest
 
-# Both families for a few minutes each, on two CPU cores: a half-width DCGAN at a high learning rate,
-# and the smallest StyleGAN, which has found the outline of a face by then.
+# Both families, in nine minutes on two CPU cores: a half-width DCGAN at a high learning rate, which
+# draws faces by then, and the smallest StyleGAN, which needs twenty minutes for that.
 demo: setup
 	$(BENCH) run --variant r1 --batch 16 --kimg 33 --tick 3 --snap 11 \
 	    --set g_channels=256,128,64,32 --set d_channels=32,64,128,256 \
