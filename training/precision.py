@@ -15,7 +15,7 @@ CHOICES = {
     "cpu": [("fp32", "contiguous"), ("fp32", "channels_last"), ("bf16", "channels_last")],
     "cuda": [("fp32", "channels_last"), ("bf16", "channels_last"), ("fp16", "channels_last")],
 }
-CPU_TRIAL_BATCH = 16
+CPU_TRIAL_BATCH = 8
 TRIAL_ROUNDS = {"cpu": 3, "cuda": 20}
 
 

@@ -146,6 +146,8 @@ def new_config(
     parsed = parse_settings(family(model).options, settings)
     config = choose(model, variant, parsed, training)  # a mistake shows before data is made
     store = open_data(source)
+    if "auto" in (config.training.precision, config.training.memory_format):
+        say("timing a few steps to choose --precision and --memory-format ...")
     config, decision = without_auto(dataclasses.replace(config, data=data_identity(store)), store)
     say(decision)
     return config, store

@@ -30,7 +30,12 @@ def speed(parts: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps([dataclasses.asdict(result) for result in results], indent=2))
         return
     for result in results:
-        line = f"{result.what:40} {result.images_per_sec:10,.0f} img/s"
-        if result.ratio:
-            line += f"  {result.ratio:5.2f} x {result.rival} ({result.rival_images_per_sec:,.0f})"
+        line = f"{result.what:40} {_rate(result.images_per_sec):>10} img/s"
+        if result.rival_images_per_sec:
+            rivals = _rate(result.rival_images_per_sec)
+            line += f"  {result.ratio:5.2f} x {result.rival} ({rivals})"
         click.echo(f"{line}  goal {result.goal}")
+
+
+def _rate(images_per_sec: float) -> str:
+    return f"{images_per_sec:,.{0 if images_per_sec >= 10 else 2}f}"
