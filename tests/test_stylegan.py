@@ -14,6 +14,7 @@ from models.registry import family
 from models.stylegan import StyleGAN, StyleGANOptions
 from models.stylegan.layers import Conv2d, Linear, minibatch_std
 from models.stylegan.style2 import ResidualBlock, StyledConv, ToRGB
+from ops.native import problem
 from tests.conftest import TINY_STYLEGAN, TrainerMaker
 
 
@@ -316,6 +317,30 @@ def test_channels_last_changes_nothing() -> None:
     torch.testing.assert_close(gan.G.synthesize(ws), images, rtol=1e-4, atol=1e-4)
     moved = images.to(memory_format=torch.channels_last)
     torch.testing.assert_close(gan.D(moved), logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["compact", "v1"])
+def test_compiled_ops_change_nothing(variant: str) -> None:
+    if reason := problem("cpu"):
+        pytest.skip(reason)
+    settings = {name: TINY_STYLEGAN[name] for name in TINY_STYLEGAN if name != "ops"}
+    gradients = []
+    for ops in ("native", "ref"):
+        torch.manual_seed(0)
+        gan = family("stylegan").build(
+            family("stylegan").resolve(variant, {**settings, "ops": ops, "path_weight": 2.0})
+        )
+        for name, parameter in gan.G.named_parameters():
+            if "noise" in name or name.endswith("const"):  # v1 starts flat, and divides by its 0
+                nn.init.normal_(parameter)
+        real = torch.randn(4, 3, 64, 64)
+        for phase in gan.phases():
+            phase.loss(real)[0].backward()
+        modules = (gan.G, gan.D)
+        gradients.append({n: p.grad for m in modules for n, p in m.named_parameters()})
+    native, ref = gradients
+    for name in ref:
+        torch.testing.assert_close(native[name], ref[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_low_precision_keeps_its_islands() -> None:
