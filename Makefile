@@ -21,7 +21,7 @@ test: setup
 	.venv/bin/pytest
 
 # Both families, in nine minutes on two CPU cores: a half-width DCGAN at a high learning rate, which
-# draws faces by then, and the smallest StyleGAN, which needs twenty minutes for that.
+# draws faces by then, and the smallest StyleGAN, which needs about twenty minutes.
 demo: setup
 	$(BENCH) run --variant r1 --batch 16 --kimg 33 --tick 3 --snap 11 \
 	    --set g_channels=256,128,64,32 --set d_channels=32,64,128,256 \
@@ -30,7 +30,7 @@ demo: setup
 	$(BENCH) mix --results results/demo
 	$(BENCH) table --results results/demo
 	@echo "Look at the two newest folders in results/demo: fakes_*.png, reals.png, losses.png, mix.png"
-	@echo "The StyleGAN has faces after 50 kimg, 20 minutes in all:"
+	@echo "The StyleGAN has faces after some 50 kimg, about 20 minutes in all:"
 	@echo "    $(BENCH) run --resume latest --kimg 60 --results results/demo"
 
 # Everything that only a GPU can tell, in stages of at most nine minutes; installs nothing.

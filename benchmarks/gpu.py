@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.cli import run_command
+from data.errors import MissingError
 from data.files import write_json
 from training.environment import describe, resolve_device
 from training.run_dir import RunDir
@@ -80,12 +82,12 @@ def collect(run: RunDir, folder: Path) -> None:
     for pattern in KEPT:
         for path in run.path.glob(pattern):
             shutil.copy(path, folder)
-    snapshots = sorted(run.path.glob("snapshots/[0-9]*.safetensors"))
-    if snapshots:
-        weights = load_snapshot(snapshots[-1]).G.state_dict()
+    with suppress(MissingError):  # a stage may end before the first snapshot
+        snapshot = run.snapshot()
+        weights = load_snapshot(snapshot).G.state_dict()
         halves = {name: tensor.half().contiguous() for name, tensor in weights.items()}
         for number, shard in enumerate(shards(halves, SHARD_BYTES)):
-            source = {"snapshot": snapshots[-1].name, "weights": "ema"}
+            source = {"snapshot": snapshot.name, "weights": "ema"}
             path = folder / f"G_ema_half_{number}.safetensors"
             safetensors.torch.save_file(shard, path, source)
 

@@ -57,11 +57,17 @@ def bias_act(
     Returns:
         x's shape, dtype and layout.
     """
-    gain = ACTIVATIONS[act].gain if gain is None else gain
-    assert gain > 0, f"gain {gain}: the derivative is read off the output, whose sign it keeps"
+    gain = gain_of(act, gain)
     if is_native(impl, x):
         return ops.bias_act(x, b, act, alpha, gain, clamp)
     return reference(x, b, act, alpha, gain, clamp)
+
+
+def gain_of(act: str, gain: float | None) -> float:
+    """The gain asked for, or the activation's own."""
+    gain = ACTIVATIONS[act].gain if gain is None else gain
+    assert gain > 0, f"gain {gain}: the derivative is read off the output, whose sign it keeps"
+    return gain
 
 
 def reference(
@@ -79,9 +85,6 @@ def reference(
 def per_channel(values: Tensor, ndim: int) -> Tensor:
     """[C] as [1, C, 1, ...]."""
     return values.reshape(1, -1, *[1] * (ndim - 2))
-
-
-Settings = tuple[str, float, float, float | None]  # act, alpha, gain, clamp
 
 
 @torch.library.register_fake("gan_versus::bias_act")

@@ -44,8 +44,7 @@ def epilogue(
     """
     assert (noise is None) == (strength is None), "noise comes with its strength"
     assert act != "swish", "swish needs its input kept: use upfirdn2d, then bias_act"
-    gain = ba.ACTIVATIONS[act].gain if gain is None else gain
-    assert gain > 0, f"gain {gain}: the derivative is read off the output, whose sign it keeps"
+    gain = ba.gain_of(act, gain)
     padding = [padding] * 4 if isinstance(padding, int) else list(padding)
     if f is not None:
         fir.require_output(x, f, (1, 1), (1, 1), padding)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ops.bias_act import bias_act
+from ops.bias_act import ACTIVATIONS, bias_act
 from ops.native import Impl
 from ops.upfirdn2d import binomial_filter, upfirdn2d
 
@@ -83,7 +83,7 @@ class Conv2d(nn.Module):
         self.scale = 1 / math.sqrt(inputs * kernel**2)
         self.register_buffer("filter", binomial_filter() if down else None, persistent=False)
         self.act = act
-        self.gain = gain * (math.sqrt(2) if act == "lrelu" else 1)
+        self.gain = gain * ACTIVATIONS[act].gain
         self.impl: Impl = impl
 
     def forward(self, x: Tensor) -> Tensor:
