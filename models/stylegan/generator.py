@@ -18,6 +18,13 @@ from ops.native import Impl
 Noise = Literal["random", "const", "none"]
 
 
+def draw_noise(noise_map: Tensor, count: int, noise: Noise) -> Tensor | None:
+    """A layer's noise: drawn, [count, 1, H, W], or the fixed map, [1, 1, H, W], or None."""
+    if noise == "random":
+        return torch.randn(count, *noise_map.shape[1:], device=noise_map.device)
+    return noise_map if noise == "const" else None
+
+
 class Mapping(nn.Module):
     """z [N, z_dim] to w [N, w_dim]: dense layers, in float32."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.stylegan.generator import Noise
+from models.stylegan.generator import Noise, draw_noise
 from models.stylegan.layers import Conv2d, Linear, clamp_for, full_precision, minibatch_std
 from models.stylegan.style2 import RESOLUTIONS, channels_at
 from ops.bias_act import bias_act
@@ -117,8 +117,9 @@ class StyledLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Noise) -> Tensor:
         """x [N, C, H, W] and w [N, w_dim] to [N, C', H', W']."""
         x = self.convolve(x)
-        if noise != "none":
-            x = x + (self.draw_noise(len(x), noise) * per_map(self.noise_strength)).to(x.dtype)
+        drawn = draw_noise(self.noise_map, x.shape[0], noise)
+        if drawn is not None:
+            x = x + (drawn * per_map(self.noise_strength)).to(x.dtype)
         x = bias_act(x, self.bias, "lrelu", gain=1, clamp=clamp_for(x), impl=self.impl)
         return adain(x, *self.style(w).chunk(2, dim=1))
 
@@ -130,11 +131,6 @@ class StyledLayer(nn.Module):
             return F.conv2d(x, weight, padding=1)
         x = F.conv_transpose2d(x, 4 * over_squares(weight), stride=2, padding=1)
         return upfirdn2d(x, self.filter, padding=1, impl=self.impl)
-
-    def draw_noise(self, count: int, noise: Noise) -> Tensor:
-        if noise == "random":
-            return torch.randn(count, *self.noise_map.shape[1:], device=self.noise_map.device)
-        return self.noise_map
 
 
 def over_squares(weight: Tensor) -> Tensor:

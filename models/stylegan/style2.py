@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.stylegan.generator import Noise
+from models.stylegan.generator import Noise, draw_noise
 from models.stylegan.layers import Conv2d, Linear, clamp_for, full_precision, minibatch_std
 from ops.epilogue import epilogue
 from ops.native import Impl
@@ -49,7 +49,8 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Noise) -> Tensor:
         """x [N, C, H, W] and w [N, w_dim] to [N, C', H', W']."""
         x = self.convolve(x, self.affine(w))
-        drawn = self.draw_noise(x.shape[0], noise)  # len() would fix the batch of an export
+        # len() would fix the batch of an export.
+        drawn = draw_noise(self.noise_map, x.shape[0], noise)
         return epilogue(
             x,
             self.bias,
@@ -76,11 +77,6 @@ class StyledConv(nn.Module):
         x = x * style[:, :, None, None].to(x.dtype)
         x = F.conv_transpose2d(x, weight, stride=2) if self.up else F.conv2d(x, weight, padding=1)
         return x * demodulation[:, :, None, None].to(x.dtype)
-
-    def draw_noise(self, count: int, noise: Noise) -> Tensor | None:
-        if noise == "random":
-            return torch.randn(count, *self.noise_map.shape[1:], device=self.noise_map.device)
-        return self.noise_map if noise == "const" else None
 
 
 class ToRGB(nn.Module):
