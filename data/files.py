@@ -112,6 +112,28 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_with_digest(path: Path, content: bytes) -> None:
+    """Write a file and beside it its SHA-256, as `sha256sum --check` reads it; read it back.
+
+    Raises:
+        MissingError: the disk is full, not writable or faulty.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomic(path, content)
+    write_atomic(path.with_suffix(".sha256"), f"{digest}  {path.name}\n".encode())
+    if sha256_file(path) != digest:
+        raise MissingError(f"{path} did not read back as it was written; check the disk")
+
+
+def matches_digest(path: Path) -> bool:
+    """Whether a file is as `write_with_digest` wrote it.
+
+    Raises:
+        OSError, IndexError: the file or its digest cannot be read.
+    """
+    return path.with_suffix(".sha256").read_text().split()[0] == sha256_file(path)
+
+
 @contextmanager
 def storage_errors(path: Path, needed_bytes: int = 0) -> Iterator[None]:
     """Turn a full or read-only disk into a MissingError with bytes needed and free."""

@@ -9,7 +9,6 @@ the next one is as the first.
 """
 
 import functools
-import os
 import re
 import shlex
 import shutil
@@ -23,6 +22,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
+from data.cache import cache_folder
 from data.errors import MissingError
 from data.files import PARTIAL, atomic_folder, sha256_file
 from ops.recipe import Recipe, recipe
@@ -64,14 +64,7 @@ def build(device: str) -> Path:
 
 def library_path(plan: Recipe) -> Path:
     """Where a recipe's library is, or would be."""
-    return cache_folder() / f"{plan.device}-{plan.key}" / LIBRARY
-
-
-def cache_folder() -> Path:
-    """`ops` in $GAN_VERSUS_CACHE, $XDG_CACHE_HOME/gan-versus or ~/.cache/gan-versus."""
-    own = os.environ.get("GAN_VERSUS_CACHE")
-    shared = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "gan-versus")
-    return (Path(own) if own else shared).expanduser().absolute() / "ops"
+    return cache_folder("ops") / f"{plan.device}-{plan.key}" / LIBRARY
 
 
 def is_whole(library: Path) -> bool:
@@ -147,7 +140,7 @@ def first_error(log: Path) -> str:
 @contextmanager
 def _only_builder() -> Iterator[None]:
     """Wait for whoever compiles now, and clear away what killed ones left."""
-    folder = cache_folder()
+    folder = cache_folder("ops")
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
@@ -171,7 +164,7 @@ def _cache_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise MissingError(
-            f"cannot use {cache_folder()}: {error.strerror}; set GAN_VERSUS_CACHE to a folder that "
+            f"cannot use {cache_folder('ops')}: {error.strerror}; set GAN_VERSUS_CACHE to a folder that "
             "can be written"
         ) from error
 

@@ -18,9 +18,10 @@ import torch
 
 import benchmarks.cli
 import ops.recipe
+from data.cache import cache_folder
 from data.errors import MissingError
 from data.files import PARTIAL
-from ops.build import SHA256, build, cache_folder, load, ninja_file
+from ops.build import SHA256, build, load, ninja_file
 from ops.recipe import Recipe, architectures, devices, recipe
 
 Bench = Callable[..., tuple[int, str, str]]
@@ -145,11 +146,11 @@ def test_the_cache_is_where_the_environment_says(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     monkeypatch.setenv("GAN_VERSUS_CACHE", "~/own")
-    assert cache_folder() == tmp_path / "own" / "ops"
+    assert cache_folder("ops") == tmp_path / "own" / "ops"
     monkeypatch.delenv("GAN_VERSUS_CACHE")
-    assert cache_folder() == Path("/xdg/gan-versus/ops")
+    assert cache_folder("ops") == Path("/xdg/gan-versus/ops")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == tmp_path / ".cache" / "gan-versus" / "ops"
+    assert cache_folder("ops") == tmp_path / ".cache" / "gan-versus" / "ops"
 
 
 # What there is when the process is killed: the lock, the folder, one object's compiler, both.

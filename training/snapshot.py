@@ -1,6 +1,5 @@
 """Snapshots: a generator's weights, raw and averaged, in one file that explains itself."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import safetensors
 import torch
 
-from data.errors import MissingError, UserError
-from data.files import sha256_file, write_atomic
+from data.errors import UserError
+from data.files import matches_digest, write_with_digest
 from models.registry import GAN, family
 from training.checkpoint import serialise
 from training.config import RunConfig
@@ -31,12 +30,7 @@ def save_snapshot(folder: Path, trainer: "Trainer") -> None:
     # One entry: safetensors writes several in no particular order.
     metadata = {"run": json.dumps({"nimg": trainer.nimg, "config": trainer.config.to_dict()})}
     content = serialise(trainer.generator_weights(), metadata)
-    digest = hashlib.sha256(content).hexdigest()
-    path = folder / f"{trainer.nimg:09d}.safetensors"
-    write_atomic(path, content)
-    write_atomic(path.with_suffix(".sha256"), f"{digest}  {path.name}\n".encode())
-    if sha256_file(path) != digest:
-        raise MissingError(f"{path} did not read back as it was written; check the disk")
+    write_with_digest(folder / f"{trainer.nimg:09d}.safetensors", content)
 
 
 def load_snapshot(path: Path, weights: Weights = "ema") -> GAN:
@@ -49,8 +43,7 @@ def load_snapshot(path: Path, weights: Weights = "ema") -> GAN:
         UserError: the file is missing or does not match its SHA-256.
     """
     try:
-        digest = path.with_suffix(".sha256").read_text().split()[0]
-        intact = sha256_file(path) == digest
+        intact = matches_digest(path)
     except (OSError, IndexError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not intact:
