@@ -26,7 +26,9 @@ demo: setup
 	$(BENCH) run --variant r1 --batch 16 --kimg 33 --tick 3 --snap 11 \
 	    --set g_channels=256,128,64,32 --set d_channels=32,64,128,256 \
 	    --set lr_d=8e-4 --set lr_g=8e-4 --results results/demo
-	$(BENCH) run --model stylegan --variant tiny --kimg 10 --tick 1 --snap 5 --results results/demo
+	$(BENCH) fid --extractor faces --num 2000 --results results/demo
+	$(BENCH) run --model stylegan --variant tiny --kimg 8 --tick 1 --snap 4 --results results/demo
+	$(BENCH) fid --extractor faces --num 2000 --results results/demo
 	$(BENCH) mix --results results/demo
 	$(BENCH) table --results results/demo
 	@echo "Look at the two newest folders in results/demo: fakes_*.png, reals.png, losses.png, mix.png"

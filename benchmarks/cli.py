@@ -7,6 +7,7 @@ import click
 
 from benchmarks.commands.data import data
 from benchmarks.commands.doctor import doctor
+from benchmarks.commands.fid import evaluate_command, fid
 from benchmarks.commands.generate import generate
 from benchmarks.commands.mix import mix
 from benchmarks.commands.models import models
@@ -16,6 +17,7 @@ from benchmarks.commands.run import run
 from benchmarks.commands.speed import speed
 from benchmarks.commands.table import table
 from benchmarks.commands.truncate import truncate
+from benchmarks.commands.weights import weights
 from data.errors import UserError
 
 
@@ -27,11 +29,28 @@ def bench() -> None:
     \b
     bench run                          train a DCGAN on drawn faces
     bench run --data photos.zip        ... on your own images
+    bench fid                          how far its images are from real ones
     bench table                        every run, every number
     """
 
 
-for command in (data, doctor, generate, mix, models, ops, plot, run, speed, table, truncate):
+COMMANDS = (
+    data,
+    doctor,
+    evaluate_command,
+    fid,
+    generate,
+    mix,
+    models,
+    ops,
+    plot,
+    run,
+    speed,
+    table,
+    truncate,
+    weights,
+)
+for command in COMMANDS:
     bench.add_command(command)
 
 

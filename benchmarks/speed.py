@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from benchmarks.speed_fid import fid
 from benchmarks.speed_ops import ops
 from benchmarks.timing import (
     Result,
@@ -157,6 +158,7 @@ SUITE: dict[str, Callable[[], list[Result]]] = {
     "faces": faces,
     "ops": ops,
     "train": train,
+    "fid": fid,
 }
 
 

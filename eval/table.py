@@ -1,5 +1,6 @@
 """The results table: derived from the run directories, so there is nothing to corrupt."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,20 @@ COLUMNS = (
     "seed",
     "metric",
     "value",
+    "floor",
+    "note",
+    "weights",
+    "psi",
+    "batch_norm",
+    "fakes",
+    "sample_seed",
+    "reference",
+    "reference_sha256",
+    "reference_images",
+    "extractor",
+    "extractor_sha256",
+    "feature_precision",
+    "resize",
     "kimg",
     "g_updates",
     "train_sec",
@@ -40,6 +55,8 @@ COLUMNS = (
     "python",
 )
 
+RESULT = ("value", "floor", "note")  # of a measurement; the rest of its row is its protocol
+
 
 def load(results: str | Path = "results") -> pd.DataFrame:
     """One row a measurement, with the run that it measures and what it ran on.
@@ -58,8 +75,14 @@ def _rows(run: RunDir) -> list[dict[str, Any]]:
     except (UserError, KeyError, TypeError):
         return [{"run": run.id, "status": "unreadable"}]
     starts = run.environments
-    rows = run.rows(METRICS) or [{}]
-    return [described | _environment(starts, row.get("nimg", 0)) | row for row in rows]
+    rows = run.rows(METRICS)
+    costs = {row["nimg"]: row for row in rows if row["metric"] == "training"}
+    # What was measured twice is one row: all that tells rows apart is in them.
+    distinct = {json.dumps({**row, **dict.fromkeys(RESULT)}): row for row in rows} or {"": {}}
+    return [
+        described | _environment(starts, row.get("nimg", 0)) | costs.get(row.get("nimg"), {}) | row
+        for row in distinct.values()
+    ]
 
 
 def _describe(run: RunDir) -> dict[str, Any]:

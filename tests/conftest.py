@@ -1,5 +1,6 @@
 """What many tests need: a small store, and trainers small enough to train in a second."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import benchmarks.cli
 from data.store import Store, write_store
 from models.registry import family
 from training.config import RunConfig, resolve
@@ -17,6 +19,8 @@ TINY = {"z_dim": 8, "g_channels": (16, 8, 8, 8), "d_channels": (8, 8, 8, 16)}
 TINY_FLAGS = [
     f"--set={name}={str(value).strip('()').replace(' ', '')}" for name, value in TINY.items()
 ]
+FAST = ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", "--batch=4"]
+FAST += TINY_FLAGS
 TINY_STYLEGAN = {
     "z_dim": 8,
     "w_dim": 8,
@@ -35,6 +39,7 @@ TRAINING = {
     "snap_kimg": 0.016,
 }
 
+Bench = Callable[..., tuple[int, str, str]]
 ConfigMaker = Callable[..., RunConfig]
 TrainerMaker = Callable[..., Trainer]
 
@@ -52,6 +57,23 @@ def write_pictures(folder: Path, count: int, seed: int = 0) -> Store:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Ten pictures: with batches of four, batches span epochs."""
     return write_pictures(tmp_path_factory.mktemp("data") / "pictures", 10)
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Bench:
+    """Run `bench` in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        with pytest.raises(SystemExit) as ending:
+            benchmarks.cli.main()
+        captured = capsys.readouterr()
+        return int(ending.value.code or 0), captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture

@@ -14,27 +14,9 @@ from click.testing import CliRunner
 import benchmarks.cli
 from data.store import Store
 from eval.table import COLUMNS, load
-from tests.conftest import TINY_FLAGS, ConfigMaker, write_pictures
+from tests.conftest import FAST, ConfigMaker, write_pictures
 from training.loop import Trainer
 from training.run_dir import EVENTS, METRICS, RunDir
-
-FAST = ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", "--batch=4"]
-FAST += TINY_FLAGS
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run `bench` in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        with pytest.raises(SystemExit) as ending:
-            benchmarks.cli.main()
-        captured = capsys.readouterr()
-        return int(ending.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def test_help_answers_without_heavy_libraries() -> None:

@@ -75,6 +75,7 @@ class RunConfig:
         options: the model family's own dataclass.
         data: `name` and `path` of the store, `sha256` of its pixels, how many `images` are
             trained on and `heldout`, `rows_sha256` of the rows trained on.
+        measure: what is measured at snapshots, for whoever hands the trainer its callback.
     """
 
     model: str
@@ -82,6 +83,7 @@ class RunConfig:
     options: Any
     training: TrainConfig
     data: Mapping[str, Any]
+    measure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -95,16 +97,18 @@ class RunConfig:
             family(saved["model"]).options(**_tuples(saved["options"])),
             TrainConfig(**_tuples(saved["training"])),
             saved["data"],
+            saved.get("measure", {}),
         )
 
     def refuse_changes(self, other: "RunConfig") -> None:
-        """Allow a resumed run only a longer `kimg`, and data that moved but did not change.
+        """Allow a resumed run only a longer `kimg`, data that moved but did not change, and other
+        measurements.
 
         Raises:
             UserError: the other configuration differs; the message lists the fields.
         """
         free = {"training.kimg", "training.save_minutes", "data.path", "data.name"}
-        mine, others = _flat(self.to_dict()), _flat(other.to_dict())
+        mine, others = (_flat(run.to_dict() | {"measure": {}}) for run in (self, other))
         changed = [
             f"{name} was {mine.get(name)!r}, now {others.get(name)!r}"
             for name in mine | others

@@ -27,7 +27,7 @@ from training.snapshot import save_snapshot
 from training.stop import StopRequest
 
 SHEET_IMAGES = 64
-STATISTICS_BATCHES = 8  # of 128 latents, to estimate the average's batch-norm statistics
+STATISTICS = (16, 256)  # batches of latents, to estimate the average's batch-norm statistics
 DIVERGED_STREAK = 10
 MAX_ROLLBACKS = 3
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -176,7 +176,8 @@ class Trainer:
         self._real_variety = max(variety(self.reals), 1.0)  # one picture alone has none
         latents = torch.Generator().manual_seed(0)
         self._sheet_z = self.gan.sample_z(SHEET_IMAGES, latents)
-        self._statistics_z = [self.gan.sample_z(128, latents) for _ in range(STATISTICS_BATCHES)]
+        batches, size = STATISTICS
+        self._statistics_z = [self.gan.sample_z(size, latents) for _ in range(batches)]
 
     def step(self) -> None:
         """Show D one batch of reals, and give every phase that is due its turn."""

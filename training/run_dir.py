@@ -115,13 +115,18 @@ class RunDir:
         except (OSError, ValueError, TypeError):
             return []
 
+    @property
+    def snapshots(self) -> list[Path]:
+        """Every snapshot, in the order of training."""
+        return sorted(self.path.glob("snapshots/[0-9]*.safetensors"))
+
     def snapshot(self, kimg: float | None = None) -> Path:
         """The newest snapshot, or the one that was made when training reached `kimg`.
 
         Raises:
             MissingError: there is none; the message lists those that there are.
         """
-        paths = sorted(self.path.glob("snapshots/[0-9]*.safetensors"))
+        paths = self.snapshots
         if not paths:
             raise MissingError(f"{self.path} has no snapshot yet: one is made every `--snap` kimg")
         if kimg is None:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -245,12 +245,24 @@ def factor_names(folder: Path) -> list[str]:
         return file.readline().strip().split(",")
 
 
+def image_progress(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """`item_progress` of images of some kind."""
+    return item_progress(total, "image", what)
+
+
 @contextmanager
-def item_progress(total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal's stderr: call it with the number of items just done."""
+def item_progress(
+    total: int, unit: str, what: str | None = None
+) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal's stderr: call it with the number of items just done.
+
+    Args:
+        what: a label, of a bar that is one of many and leaves nothing behind.
+    """
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=unit, disable=not sys.stderr.isatty()) as bar:
+    hidden = not sys.stderr.isatty()
+    with tqdm(desc=what, total=total, unit=unit, disable=hidden, leave=what is None) as bar:
 
         def show(done: int) -> None:
             bar.update(done)

@@ -44,6 +44,7 @@ def checks() -> Iterator[tuple[bool, str]]:
     yield True, f"trains on {found['hardware']}" + ("" if device.type == "cuda" else ", no GPU")
     yield True, f"bfloat16 on this CPU: {_bfloat16()}"
     yield from _ops()
+    yield True, _inception()
     for name in PACKAGES:
         yield _own(name)
     free = shutil.disk_usage(Path.cwd()).free
@@ -83,6 +84,16 @@ def _own(name: str) -> tuple[bool, str]:
     if origin and origin.is_relative_to(root):
         return True, f"package {name}"
     return False, f"package {name} is shadowed by {origin}: use an environment of its own"
+
+
+def _inception() -> str:
+    from data.errors import UserError
+    from eval.weights import find_inception
+
+    try:
+        return f"FID by Inception in {find_inception()[0]}"
+    except UserError as error:
+        return str(error)
 
 
 def _bfloat16() -> str:

@@ -4,18 +4,20 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.commands.data import file_progress, import_lines, item_progress
 from benchmarks.commands.options import results_option
-from data.errors import MissingError, UserError
+from benchmarks.datasets import open_data, say, training_faces
+from data.errors import MissingError, UserError, require
 
 if TYPE_CHECKING:
     from data.store import Store
+    from eval.measure import Row
     from training.config import RunConfig
     from training.loop import Trainer
     from training.run_dir import RunDir
@@ -26,8 +28,6 @@ NEXT = {
     "diverged": "numbers ceased to be finite: try a lower learning rate; `bench models` names it",
     "collapsed": "try another --seed, or a lower learning rate of D",
 }
-DATASETS = Path("datasets")
-FACES, FACES_SEED = 20_000, 0
 
 
 @click.command()
@@ -74,6 +74,17 @@ FACES, FACES_SEED = 20_000, 0
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A model's option.")
 @click.option(
+    "--metrics",
+    metavar="NAMES",
+    help="Measure at snapshots, with commas: see `bench eval --help`.  [default: nothing]",
+)
+@click.option(
+    "--metric-every",
+    type=float,
+    metavar="KIMG",
+    help="... at those that are at least so many kimg apart.  [default: at each]",
+)
+@click.option(
     "--resume",
     metavar="[RUN]",
     is_flag=False,
@@ -90,6 +101,8 @@ def run(
     source: Path | None,
     diffaug: bool | None,
     settings: tuple[str, ...],
+    metrics: str | None,
+    metric_every: float | None,
     resume: str | None,
     dry_run: bool,
     results: Path,
@@ -101,6 +114,7 @@ def run(
     bench run --model dcgan --variant simple --data datasets/anime19k --kimg 190
     bench run --model stylegan --kimg 3500
     bench run --set loss=lsgan --set lr_g=3e-4 --augment animerush:0.2
+    bench run --metrics fid5k,kid5k --metric-every 200
     bench run --resume latest
 
     Ctrl-C finishes the step, saves, and says how to go on; the resumed run is the run that was
@@ -116,19 +130,35 @@ def run(
         settings = (*settings, f"diffaug={diffaug}")
     if resume and dry_run:
         raise UserError("--dry-run plans a new run; what a started one does is in its config.json")
+    measure = chosen_metrics(metrics, metric_every)
     if resume:
         started = RunDir.find(results, resume)
         with started.locked():
-            go_on(started, model, variant, source, settings, training)
+            go_on(started, model, variant, source, settings, training, measure)
         return
     config, store = new_config(model or "dcgan", variant, source, settings, training)
+    config = dataclasses.replace(config, measure=measure)
     if dry_run:
         print_plan(config, store)
         return
-    trainer = Trainer(config, store)
+    trainer, measure_newest = Trainer(config, store), measurer(config, store)
     started = RunDir.create(results, config)
     with started.locked():
-        train_run(started, trainer)
+        train_run(started, trainer, measure_newest)
+
+
+def chosen_metrics(metrics: str | None, every_kimg: float | None) -> dict[str, Any]:
+    """A `RunConfig`'s `measure`: nothing, or which metrics, and how far apart."""
+    if metrics is None:
+        if every_kimg is not None:
+            raise UserError("--metric-every needs --metrics, which says what to measure")
+        return {}
+    from benchmarks.evaluation import parse_metrics
+
+    every_kimg = 0.0 if every_kimg is None else every_kimg
+    require("--metric-every", every_kimg, least=0)
+    names = [str(metric) for metric in parse_metrics(metrics.split(","), None)]
+    return {"metrics": names, "every_kimg": every_kimg}
 
 
 def new_config(
@@ -145,35 +175,12 @@ def new_config(
 
     parsed = parse_settings(family(model).options, settings)
     config = choose(model, variant, parsed, training)  # a mistake shows before data is made
-    store = open_data(source)
+    store = open_data(source) if source else training_faces()
     if "auto" in (config.training.precision, config.training.memory_format):
         say("timing a few steps to choose --precision and --memory-format ...")
     config, decision = without_auto(dataclasses.replace(config, data=data_identity(store)), store)
     say(decision)
     return config, store
-
-
-def open_data(source: Path | None) -> "Store":
-    """The data set that was asked for, or the drawn faces, drawn on first use."""
-    from data.faces import write_faces
-    from data.importer import open_dataset
-    from data.store import ensure_store
-
-    def draw(folder: Path) -> None:
-        say(f"no --data: drawing {FACES:,} faces (seed {FACES_SEED}) into {folder}")
-        with item_progress(FACES, "face") as progress:
-            write_faces(folder, FACES, FACES_SEED, progress)
-
-    if source is None:
-        store = ensure_store(DATASETS / "faces", draw)
-        say(f"no --data: training on {len(store):,} drawn faces, {store.folder}")
-    else:
-        with file_progress() as progress:
-            store = open_dataset(source, DATASETS / "imported", progress)
-        if store.folder != source:  # an archive or a folder: say what became of its files
-            say("\n".join([f"imported into {store.folder}", *import_lines(store.card)]))
-    store.verify()
-    return store
 
 
 def go_on(
@@ -183,6 +190,7 @@ def go_on(
     source: Path | None,
     settings: tuple[str, ...],
     training: dict[str, Any],
+    measure: dict[str, Any],
 ) -> None:
     """Resume a run with the configuration that it has; other flags must agree with it."""
     from training.config import data_identity, parse_settings
@@ -202,13 +210,23 @@ def go_on(
         options=dataclasses.replace(saved.options, **options),
         training=dataclasses.replace(saved.training, **training),
         data=data_identity(store),
+        measure=measure or saved.measure,
     )
     saved.refuse_changes(config)
-    train_run(started, Trainer(config, store), resumed=True)
+    train_run(started, Trainer(config, store), measurer(config, store), resumed=True)
 
 
-def train_run(started: "RunDir", trainer: "Trainer", resumed: bool = False) -> None:
-    """Train in a locked run directory, and leave pictures and a status whatever happens."""
+def train_run(
+    started: "RunDir",
+    trainer: "Trainer",
+    measure_newest: "Callable[[RunDir], list[Row]]",
+    resumed: bool = False,
+) -> None:
+    """Train in a locked run directory, and leave pictures and a status whatever happens.
+
+    Args:
+        measure_newest: called at snapshots, for rows to show.
+    """
     from benchmarks.curves import draw_curves
     from training.checkpoint import load_checkpoint
     from training.console import Console
@@ -218,6 +236,13 @@ def train_run(started: "RunDir", trainer: "Trainer", resumed: bool = False) -> N
 
     config = trainer.config
     with Console(started.path / "log.txt", config.training.nimg) as console, StopRequest() as stop:
+
+        def measure(run: "RunDir", trainer: "Trainer") -> None:
+            record(run, trainer)
+            for row in measure_newest(run):
+                if row["weights"] == "ema" and row["value"] is not None:
+                    console.say(f"{row['metric']} {row['value']:.4g}")
+
         try:
             if resumed:
                 trainer.load(load_checkpoint(started.path / "checkpoints", console.say))
@@ -226,7 +251,7 @@ def train_run(started: "RunDir", trainer: "Trainer", resumed: bool = False) -> N
             else:
                 console.say(f"{started.path}: {describe_run(trainer)}")
             started.begin(config, trainer.nimg, trainer.device)
-            ending = train(started, trainer, console, stop, record)
+            ending = train(started, trainer, console, stop, measure)
         except BaseException as error:
             with suppress(MissingError):  # on a full disk, the error itself is what to tell
                 started.set_status("failed", error=f"{type(error).__name__}: {error}")
@@ -239,6 +264,15 @@ def train_run(started: "RunDir", trainer: "Trainer", resumed: bool = False) -> N
     if ending == "stopped":
         assert stop.signal is not None
         sys.exit(128 + stop.signal)
+
+
+def measurer(config: "RunConfig", store: "Store") -> "Callable[[RunDir], list[Row]]":
+    """What measures the newest snapshot, as the configuration says."""
+    if not config.measure:
+        return lambda _: []
+    from benchmarks.evaluation import newest_measurer
+
+    return newest_measurer(**config.measure, store=store, device=config.training.device)
 
 
 def record(started: "RunDir", trainer: "Trainer") -> None:
@@ -292,7 +326,3 @@ def describe_run(trainer: "Trainer") -> str:
         f"on {config.data['images']:,} images of {config.data['name']}, "
         f"{config.training.kimg:g} kimg in batches of {config.training.batch}"
     )
-
-
-def say(line: str) -> None:
-    click.echo(line, err=True)

@@ -4,7 +4,7 @@ import click
 
 from benchmarks.commands.options import json_option
 
-PARTS = ("step", "batches", "import", "faces", "ops", "train")
+PARTS = ("step", "batches", "import", "faces", "ops", "train", "fid")
 
 
 @click.command()
@@ -16,6 +16,7 @@ def speed(parts: tuple[str, ...], as_json: bool) -> None:
     \b
     bench speed
     bench speed ops train    the fused ops, and what they make of StyleGAN
+    bench speed fid          each stage of an FID beside clean-fid's
     """
     import dataclasses
     import json

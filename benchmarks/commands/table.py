@@ -11,6 +11,9 @@ SHORT = {
     "run": "run",
     "status": "status",
     "metric": "metric",
+    "value": "value",
+    "floor": "floor",
+    "weights": "weights",
     "kimg": "kimg",
     "g_updates": "G updates",
     "train_sec": "train sec",
@@ -45,4 +48,10 @@ def table(as_csv: bool, as_json: bool, results: Path) -> None:
         click.echo(f"no runs in {results} yet: bench run", err=True)
     else:
         short = rows[list(SHORT)].rename(columns=SHORT)
-        click.echo(short.to_string(index=False, na_rep="-", float_format="{:,.1f}".format))
+        text = short.to_string(
+            index=False,
+            na_rep="-",
+            float_format="{:,.1f}".format,
+            formatters=dict.fromkeys(("value", "floor"), "{:.4g}".format),
+        )
+        click.echo(text)

@@ -15,11 +15,15 @@ from models.stylegan.layers import Linear, full_precision
 from models.stylegan.selectors import select
 from ops.native import Impl
 
-Noise = Literal["random", "const", "none"]
+# "random" draws from torch's global generator, a generator from itself, wherever it lives.
+Noise = Literal["random", "const", "none"] | torch.Generator
 
 
 def draw_noise(noise_map: Tensor, count: int, noise: Noise) -> Tensor | None:
     """A layer's noise: drawn, [count, 1, H, W], or the fixed map, [1, 1, H, W], or None."""
+    if isinstance(noise, torch.Generator):
+        drawn = torch.randn(count, *noise_map.shape[1:], generator=noise, device=noise.device)
+        return drawn.to(noise_map.device)
     if noise == "random":
         return torch.randn(count, *noise_map.shape[1:], device=noise_map.device)
     return noise_map if noise == "const" else None

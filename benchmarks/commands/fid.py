@@ -1,0 +1,221 @@
+"""`bench fid` and `bench eval`: how far generated images are from real ones."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmarks.commands.options import json_option, results_option
+from benchmarks.datasets import say
+from data.errors import MissingError, UserError, require
+
+if TYPE_CHECKING:
+    from benchmarks.evaluation import RunMeter
+    from training.run_dir import RunDir
+
+Command = Callable[..., None]
+NUM = 5000
+# What a terminal shows; --json and `bench table --csv` have the whole protocol.
+SHORT = ("snapshot", "metric", "weights", "kimg", "value", "floor", "reference", "note")
+
+
+def measuring_options(command: Command) -> Command:
+    """Of what, against what, and by whose eyes."""
+    for option in (
+        results_option,
+        json_option,
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16"]),
+            default="fp32",
+            show_default=True,
+            help="Of the features; bf16 is faster, and another metric: its name says so.",
+        ),
+        click.option(
+            "--batch-norm",
+            type=click.Choice(["eval", "train"]),
+            default="eval",
+            show_default=True,
+            help="train: a DCGAN's batch norm by each batch's own statistics. Never ranked.",
+        ),
+        click.option(
+            "--psi", type=float, default=1.0, show_default=True, help="Truncation. 1 ranks."
+        ),
+        click.option(
+            "--snapshot",
+            default="report",
+            metavar="KIMG|best|last|all",
+            help="all measures every one to find the best.  [default: the last, and the best if "
+            "it is known]",
+        ),
+        click.option(
+            "--extractor",
+            metavar="NAME|FILE",
+            help="inception, faces, a .pt or .pt2 file, or package.module:function.  [default: "
+            "inception if its weights are there, else faces]",
+        ),
+        click.option(
+            "--against",
+            type=click.Path(path_type=Path),
+            help="The real images.  [default: what the run was trained on]",
+        ),
+        click.argument("target", metavar="[RUN|FOLDER|ZIP|STORE]", default="latest"),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--num", type=int, default=NUM, show_default=True, help="How many fakes.")
+@measuring_options
+def fid(num: int, **choices: Any) -> None:
+    """Measure FID: the Frechet distance between fakes and real images in Inception's features.
+
+    \b
+    bench fid                                    the latest run
+    bench fid 00003 --snapshot all               every snapshot, best and last
+    bench fid fakes.zip --against datasets/photos
+    bench fid 00003 --extractor faces            fd_faces, our own features: no FID
+
+    Measured against images that were held out, where there are any; the training set stands beside
+    them, because only a memory does better there. The floor is what as many real images get. Runs
+    are measured with averaged (ema) and raw weights, and every number goes into the table with its
+    protocol. Without Inception's weights (`bench weights`) it is `fd_faces`, and called so.
+    """
+    evaluate([f"fd{num}"], **choices)
+
+
+@click.command("eval")
+@click.option(
+    "--metrics",
+    metavar="NAMES",
+    default="fd5k,kd5k,pr5k",
+    show_default=True,
+    help="With commas: fid, kid ... as below, each with a number of images.",
+)
+@measuring_options
+def evaluate_command(metrics: str, **choices: Any) -> None:
+    """Measure several metrics at once, of one set of fakes.
+
+    \b
+    bench eval 00003 --metrics fid5k,kid5k,pr5k
+    bench eval 00003 --metrics fd_faces5k,fd_inf_faces5k --snapshot last
+
+    \b
+    fid, fid_inf, kid   Frechet distance, the same for endless images, kernel distance: Inception's
+    fd, fd_inf, kd      the same in the features of --extractor; fd_faces names one
+    pr                  improved precision and recall, density and coverage
+    js                  divergence of each attribute that the `faces` network reads
+    ppl                 path length of a run's generator
+
+    `bench fid --help` explains the rest.
+    """
+    evaluate(metrics.split(","), **choices)
+
+
+def evaluate(
+    names: list[str],
+    target: str,
+    against: Path | None,
+    extractor: str | None,
+    snapshot: str,
+    psi: float,
+    batch_norm: str,
+    precision: str,
+    device: str,
+    as_json: bool,
+    results: Path,
+) -> None:
+    """Measure, and print the rows."""
+    from benchmarks.datasets import open_data
+    from benchmarks.evaluation import (
+        RunMeter,
+        Yardstick,
+        data_of,
+        measure_pictures,
+        parse_metrics,
+        parts_of,
+    )
+    from eval.images import Pictures
+
+    require("--psi", psi)
+
+    def yardstick() -> Yardstick:  # once there is data to hold it to
+        return Yardstick(parse_metrics(names, extractor), device, precision)
+
+    source = find_target(results, target)
+    if isinstance(source, Path):
+        if against is None:
+            raise UserError(f"{source} is no run: name the real images with --against")
+        pictures, parts = Pictures.whole(open_data(source)), parts_of(open_data(against), "all")
+        rows = measure_pictures(pictures, yardstick(), parts)
+    else:
+        store = open_data(against) if against else data_of(source)
+        parts = parts_of(store, "all" if against else "train")
+        meter = RunMeter(source, yardstick(), parts, psi, batch_norm == "train")
+        rows = measure_run(meter, snapshot)
+    show(rows, as_json)
+
+
+def find_target(results: Path, target: str) -> "RunDir | Path":
+    """A run, or the path of a data set."""
+    from training.run_dir import RunDir
+
+    try:
+        return RunDir.find(results, target)
+    except MissingError:
+        if target != "latest" and Path(target).exists():
+            return Path(target)
+        raise
+
+
+def measure_run(meter: "RunMeter", snapshot: str) -> list[dict[str, Any]]:
+    """The rows of the snapshots that were asked for; by default of the last, and a known best."""
+    from benchmarks.evaluation import REPORT_SEED
+
+    run = meter.run
+    if snapshot == "best" and not meter.ranks:
+        raise UserError("--snapshot best: only a distance, of psi 1 and batch norm in eval, ranks")
+    every = meter.measure_all() if snapshot in ("all", "best") else []
+    if snapshot in ("all", "best", "last", "report"):
+        chosen = {run.snapshot(): "last"}
+        best = None if snapshot == "last" else meter.best()
+        if best:
+            chosen[best] = "best and last" if best in chosen else "best"
+    else:
+        chosen = {run.snapshot(kimg_of(snapshot)): ""}
+    rows = [{"snapshot": "", **row} for row in every] if snapshot == "all" else []
+    for path, label in chosen.items():
+        say(f"measuring {run.id} at kimg {int(path.stem) / 1000:.10g} ({label or 'asked for'})")
+        rows += [{"snapshot": label, **row} for row in meter.measure(path, REPORT_SEED)]
+    return rows
+
+
+def kimg_of(snapshot: str) -> float:
+    try:
+        kimg = float(snapshot)
+    except ValueError:
+        raise UserError(
+            f"--snapshot {snapshot}: write best, last, all or a number of kimg"
+        ) from None
+    require("--snapshot", kimg, least=0)
+    return kimg
+
+
+def show(rows: list[dict[str, Any]], as_json: bool) -> None:
+    import pandas as pd
+
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = pd.DataFrame(rows)
+    columns = [name for name in SHORT if name in table and table[name].astype(bool).any()]
+    click.echo(table[columns].to_string(index=False, na_rep="-", float_format="{:,.4g}".format))

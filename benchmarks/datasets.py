@@ -1,0 +1,63 @@
+"""The data sets that commands take: stores, archives imported on first use, the drawn faces."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmarks.commands.data import file_progress, import_lines, item_progress
+
+if TYPE_CHECKING:
+    from data.store import Store
+
+DATASETS = Path("datasets")
+FACES, FACES_SEED = 20_000, 0
+HELDOUT_FACES = 10_000
+
+
+def open_data(source: Path) -> "Store":
+    """The data set that was asked for; an archive or a folder is imported on its first use.
+
+    Raises:
+        UserError: it cannot be used, or its pixels are not what they were.
+    """
+    from data.importer import open_dataset
+
+    with file_progress() as progress:
+        store = open_dataset(source, DATASETS / "imported", progress)
+    if store.folder != source:  # an archive or a folder: say what became of its files
+        say("\n".join([f"imported into {store.folder}", *import_lines(store.card)]))
+    store.verify()
+    return store
+
+
+def drawn_faces(name: str, count: int, seed: int, why: str) -> "Store":
+    """The data set `name` of drawn faces, drawn on first use."""
+    from data.faces import write_faces
+    from data.store import ensure_store
+
+    def draw(folder: Path) -> None:
+        say(f"{why}: drawing {count:,} faces (seed {seed}) into {folder}")
+        with item_progress(count, "face") as progress:
+            write_faces(folder, count, seed, progress)
+
+    store = ensure_store(DATASETS / name, draw)
+    store.verify()
+    return store
+
+
+def training_faces() -> "Store":
+    """The drawn faces, which stand in where no data is named."""
+    store = drawn_faces("faces", FACES, FACES_SEED, "no --data")
+    say(f"no --data: training on {len(store):,} drawn faces, {store.folder}")
+    return store
+
+
+def heldout_faces(trained_on: "Store") -> "Store":
+    """Faces of the next seed: what a model of drawn faces has not seen."""
+    seed = trained_on.card["seed"] + 1
+    return drawn_faces(f"faces-seed{seed}", HELDOUT_FACES, seed, "to measure against")
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,127 @@
+"""What is measured: pictures of a data set, and samples of a generator, as uint8 batches."""
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from data.errors import UserError
+from data.store import Store
+from models.registry import GAN
+from models.stylegan.generator import Generator
+from training.sheet import to_uint8
+
+# A constant: with batch norm in train mode, and for drawn noise, a batch is a part of the protocol.
+BATCH = 64
+
+
+class Images(Protocol):
+    """A finite set of images in a fixed order."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self) -> Iterator[Tensor]:
+        """All of them, uint8 [n, 3, H, W] with n <= BATCH."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Rows of a data set.
+
+    Attributes:
+        name: what a result calls them, such as "anime19k heldout".
+        rows: which, int64 [N].
+    """
+
+    name: str
+    store: Store
+    rows: NDArray[np.int64]
+
+    @classmethod
+    def part(cls, store: Store, part: str) -> "Pictures":
+        """All of a part: `train` or `heldout`."""
+        return cls(f"{store.name} {part}", store, store.rows(part))
+
+    @classmethod
+    def whole(cls, store: Store) -> "Pictures":
+        """All of a data set."""
+        return cls(store.name, store, np.arange(len(store)))
+
+    def sample(self, count: int, seed: int) -> "Pictures":
+        """At most `count` of them, drawn without replacement; the order of the rows stays."""
+        if count >= len(self):
+            return self
+        chosen = np.random.default_rng(seed).choice(self.rows, count, replace=False)
+        return Pictures(self.name, self.store, np.sort(chosen))
+
+    @property
+    def sha256(self) -> str:
+        """Of the pixels and of which of them are meant."""
+        digest = hashlib.sha256(self.store.card["sha256"].encode())
+        digest.update(self.rows.tobytes())
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self) -> Iterator[Tensor]:
+        for start in range(0, len(self), BATCH):
+            yield torch.from_numpy(self.store.images[self.rows[start : start + BATCH]])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a generator makes of seeded latents: the same images on every machine.
+
+    A StyleGAN's noise is drawn anew for each image, as in training.
+
+    Attributes:
+        gan: with its generator in eval mode.
+        psi: truncation, which only a StyleGAN has: 1 is none.
+        train_mode: let batch norm use each batch's own statistics.
+
+    Raises:
+        UserError: psi for a generator without a mean w; train mode for one without batch norm.
+    """
+
+    gan: GAN
+    count: int
+    seed: int
+    psi: float = 1.0
+    train_mode: bool = False
+
+    def __post_init__(self) -> None:
+        if self.psi != 1 and not isinstance(self.gan.G, Generator):
+            raise UserError(f"--psi {self.psi:g}: this is no StyleGAN, it has no mean w to pull to")
+        if self.train_mode and not has_batch_norm(self.gan.G):
+            raise UserError("--batch-norm train: this generator has no batch norm")
+
+    def __len__(self) -> int:
+        return self.count
+
+    @torch.no_grad()
+    def batches(self) -> Iterator[Tensor]:
+        """Raises UserError where the generator makes numbers that are not finite."""
+        draws = torch.Generator().manual_seed(self.seed)
+        latents = self.gan.sample_z(self.count, draws)
+        generator = self.gan.G
+        if self.train_mode:  # a copy: its running statistics move
+            generator = copy.deepcopy(generator).train()
+        for z in latents.split(BATCH):
+            if isinstance(generator, Generator):
+                images = generator.synthesize(generator.map(z, self.psi), draws)
+            else:
+                images = generator(z)
+            if not images.isfinite().all():
+                raise UserError("the generator makes numbers that are not finite: it has diverged")
+            yield to_uint8(images)
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    return any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules())

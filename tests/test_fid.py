@@ -1,0 +1,328 @@
+"""`bench fid`, `bench eval` and metrics during training, end to end with small networks."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cleanfid.fid
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from data.files import read_json, write_json
+from data.store import Store
+from eval.table import load
+from tests.conftest import FAST, Bench, write_pictures
+from training.run_dir import METRICS, RunDir
+
+DIMENSION = 16
+
+
+class StandIn(nn.Module):
+    """A tiny network in Inception's place: 299 pixels a side, 16 features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, DIMENSION, 5, stride=4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (self.convolution((images - 128) / 128)).square().mean((2, 3))
+
+
+@pytest.fixture(autouse=True)
+def _kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAN_VERSUS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("GAN_VERSUS_WEIGHTS", str(tmp_path / "weights"))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[StandIn, Path]:
+    """The network, and a folder with its file and card."""
+    torch.manual_seed(0)
+    network, folder = StandIn().eval(), tmp_path_factory.mktemp("standin")
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    images = (torch.rand(4, 3, 299, 299),)
+    program = torch.export.export(network, images, dynamic_shapes=({0: batch},))
+    torch.export.save(program, folder / "standin.pt2")
+    card = {"size": 299, "resize": "bicubic", "dimension": DIMENSION}
+    (folder / "standin.json").write_text(json.dumps(card))
+    return network, folder
+
+
+@pytest.fixture
+def stand_in(exported: tuple[StandIn, Path], tmp_path: Path) -> StandIn:
+    """The network, whose file and card are in the current folder."""
+    network, folder = exported
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return network
+
+
+def write_folder(folder: Path, store: Store) -> Path:
+    """A store's pictures as PNG files."""
+    folder.mkdir()
+    for row, image in enumerate(store.images):
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{row:04d}.png")
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Store:
+    """200 pictures, 100 of them held out."""
+    store = write_pictures(tmp_path / "pictures", 200)
+    store.split(100)
+    return store
+
+
+USING = "--extractor=standin.pt2"
+
+
+class TestImages:
+    @pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # clean-fid's
+    def test_folders_are_as_far_apart_as_clean_fid_says(
+        self, bench: Bench, stand_in: StandIn, tmp_path: Path
+    ) -> None:
+        sets = [write_pictures(tmp_path / f"store{seed}", 90, seed) for seed in (0, 1)]
+        folders = [write_folder(tmp_path / f"folder{n}", store) for n, store in enumerate(sets)]
+        with torch.no_grad():
+            features = [
+                cleanfid.fid.get_folder_features(
+                    str(folder),
+                    stand_in,
+                    num_workers=0,
+                    batch_size=16,
+                    device=torch.device("cpu"),
+                    mode="clean",
+                    verbose=False,
+                )
+                for folder in folders
+            ]
+        means = [each.mean(0) for each in features]
+        spreads = [np.cov(each, rowvar=False) for each in features]
+        expected = cleanfid.fid.frechet_distance(means[0], spreads[0], means[1], spreads[1])
+
+        code, out, _ = bench("fid", "folder0", "--against", "folder1", USING, "--json")
+        (row,) = json.loads(out)
+        assert code == 0
+        assert row["metric"] == "fd_standin90_all"
+        assert row["value"] == pytest.approx(expected, rel=1e-5)
+        assert "no floor" in row["note"]
+
+    def test_a_set_is_at_no_distance_from_itself(
+        self, bench: Bench, stand_in: StandIn, tmp_path: Path
+    ) -> None:
+        write_pictures(tmp_path / "store", 90)
+        _, out, _ = bench("fid", "store", "--against", "store", USING, "--json")
+        assert json.loads(out)[0]["value"] == pytest.approx(0, abs=1e-9)
+
+    def test_the_same_command_gives_the_same_digits(
+        self, bench: Bench, stand_in: StandIn, tmp_path: Path, pictures: Store
+    ) -> None:
+        write_pictures(tmp_path / "store", 90, seed=2)
+        command = ["eval", "store", "--against", "pictures", USING, "--metrics", "fd80,kd80,pr80"]
+        first = bench(*command, "--json")[1]
+        assert bench(*command, "--json")[1] == first
+        rows = {row["metric"]: row for row in json.loads(first)}
+        assert rows["fd_standin80_heldout"]["reference"] == "pictures heldout"
+        assert rows["fd_standin80_heldout"]["floor"] > 0
+        assert {"kd_standin80_train", "recall_standin80_train"} <= set(rows)
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "words"),
+        [
+            (["nowhere", "--against", "pictures"], 3, "nowhere"),
+            (["pictures"], 2, "--against"),
+            (["pictures", "--against", "empty"], 2, "empty"),
+            (["pictures", "--against", "pictures", "--num", "5"], 2, "at least 64"),
+            (["pictures", "--against", "pictures", "--extractor", "inception"], 3, "inception"),
+            (["pictures", "--against", "pictures", "--extractor", "vgg"], 2, "vgg"),
+            ([], 3, "bench run"),
+        ],
+    )
+    def test_mistakes_are_one_line(
+        self,
+        bench: Bench,
+        pictures: Store,
+        tmp_path: Path,
+        arguments: list[str],
+        code: int,
+        words: str,
+    ) -> None:
+        (tmp_path / "empty").mkdir()
+        found, out, err = bench("fid", *arguments)
+        assert (found, out) == (code, "")
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert words in err
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `pictures`, 100 of 200 held out, and a small DCGAN's run on them."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_pictures(folder / "pictures", 200).split(100)
+    command = [sys.executable, "-m", "benchmarks", "run", "--data=pictures"]
+    command += ["--kimg=0.024", "--tick=0.008", "--snap=0.008", *FAST]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def run(bench: Bench, trained: Path, tmp_path: Path) -> RunDir:
+    """A copy of that run with its three snapshots, and of the data."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    run = RunDir.find(tmp_path / "results", "latest")
+    config = read_json(run.path / "config.json")
+    config["data"]["path"] = str(tmp_path / "pictures")
+    write_json(run.path / "config.json", config)
+    return run
+
+
+def measured(run: RunDir) -> list[dict[str, Any]]:
+    return [row for row in run.rows(METRICS) if row["metric"] != "training"]
+
+
+class TestRuns:
+    def test_the_last_snapshot_is_measured_raw_and_averaged_against_both_parts(
+        self, bench: Bench, run: RunDir, stand_in: StandIn
+    ) -> None:
+        code, out, _ = bench("fid", "--num=80", USING, "--json")
+        rows = json.loads(out)
+        assert code == 0
+        assert {(row["weights"], row["metric"]) for row in rows} == {
+            (weights, f"fd_standin80_{part}")
+            for weights in ("ema", "raw")
+            for part in ("heldout", "train")
+        }
+        assert {row["nimg"] for row in rows} == {24}
+        assert {row["sample_seed"] for row in rows} == {1}
+        assert {row["batch_norm"] for row in rows if row["weights"] == "ema"} == {"re-estimated"}
+        assert {row["batch_norm"] for row in rows if row["weights"] == "raw"} == {"running"}
+        table = load(run.path.parent).set_index(["metric", "weights"])
+        ema = next(row for row in rows if row["weights"] == "ema")
+        assert table.loc[(ema["metric"], "ema"), "value"] == ema["value"]
+        assert table.loc[(ema["metric"], "ema"), "train_sec"] > 0
+
+    def test_the_best_is_chosen_on_one_seed_and_reported_on_another(
+        self, bench: Bench, run: RunDir, stand_in: StandIn
+    ) -> None:
+        _, out, _ = bench("fid", "--num=80", USING, "--snapshot=all", "--json")
+        rows = json.loads(out)
+        name = "fd_standin80_heldout"
+        ranked = {
+            row["nimg"]: row["value"]
+            for row in rows
+            if row["sample_seed"] == 0 and row["weights"] == "ema" and row["metric"] == name
+        }
+        assert set(ranked) == {8, 16, 24}
+        best = min(ranked, key=lambda nimg: ranked[nimg])
+        reported = [row for row in rows if row["sample_seed"] == 1]
+        assert {row["nimg"] for row in reported if "best" in row["snapshot"]} == {best}
+        assert {row["nimg"] for row in reported if "last" in row["snapshot"]} == {24}
+        # What is known is not measured again, and the default reports it.
+        before = len(measured(run))
+        _, out, _ = bench("fid", "--num=80", USING, "--json")
+        assert {row["nimg"] for row in json.loads(out)} == {best, 24}
+        assert len(measured(run)) - before == len(json.loads(out))
+
+    def test_a_measurement_repeated_is_one_row_of_the_table(
+        self, bench: Bench, run: RunDir, stand_in: StandIn
+    ) -> None:
+        first = bench("fid", "--num=80", USING, "--json")[1]
+        assert bench("fid", "--num=80", USING, "--json")[1] == first
+        assert (
+            not load(run.path.parent).duplicated(["metric", "weights", "kimg", "sample_seed"]).any()
+        )
+
+    def test_train_mode_never_ranks(self, bench: Bench, run: RunDir, stand_in: StandIn) -> None:
+        code, _, err = bench("fid", "--num=80", USING, "--batch-norm=train", "--snapshot=best")
+        assert code == 2
+        assert "ranks" in err
+        assert measured(run) == []
+        assert bench("fid", "--num=80", USING, "--batch-norm=train", "--snapshot=all")[0] == 0
+        assert {row["batch_norm"] for row in measured(run)} == {"train"}
+        _, out, _ = bench("fid", "--num=80", USING, "--json")
+        assert {row["snapshot"] for row in json.loads(out)} == {"last"}
+
+    def test_a_damaged_snapshot_is_an_error_or_a_marked_row(
+        self, bench: Bench, run: RunDir, stand_in: StandIn
+    ) -> None:
+        damaged = run.snapshots[1]
+        damaged.write_bytes(damaged.read_bytes()[:-1])
+        code, _, err = bench("fid", "--num=80", USING, "--snapshot=0.016")
+        assert code == 2
+        assert damaged.name in err
+        code, out, _ = bench("fid", "--num=80", USING, "--snapshot=all", "--json")
+        assert code == 0
+        (mark,) = (row for row in json.loads(out) if row["metric"] == "failed")
+        assert mark["nimg"] == 16
+        assert damaged.name in mark["note"]
+        rows = load(run.path.parent)
+        assert rows[rows.metric.str.startswith("fd")].value.notna().all()
+
+    def test_data_that_changed_is_refused(
+        self, bench: Bench, run: RunDir, stand_in: StandIn, tmp_path: Path
+    ) -> None:
+        pictures = Store(tmp_path / "pictures")
+        pictures.split(90)
+        code, _, err = bench("fid", "--num=80", USING)
+        assert code == 2
+        assert "split" in err
+        shutil.rmtree(pictures.folder)
+        code, _, err = bench("fid", "--num=80", USING)
+        assert code == 3
+        assert "--against" in err
+        write_pictures(tmp_path / "others", 90, seed=3)
+        code, out, _ = bench("fid", "--num=80", USING, "--against=others", "--json")
+        assert code == 0
+        assert {row["reference"] for row in json.loads(out)} == {"others"}
+
+    def test_path_length_and_pictures_do_not_go_together(
+        self, bench: Bench, run: RunDir, stand_in: StandIn
+    ) -> None:
+        code, out, _ = bench("eval", "--metrics=ppl64", USING, "--json")
+        assert code == 0
+        assert {row["metric"] for row in json.loads(out)} == {"ppl_standin_z64"}
+        code, _, err = bench("eval", "pictures", "--against=pictures", "--metrics=ppl64", USING)
+        assert code == 2
+        assert "ppl" in err
+
+
+class TestTraining:
+    def test_metrics_leave_training_as_it_is(
+        self, bench: Bench, pictures: Store, tmp_path: Path
+    ) -> None:
+        flags = ["--data=pictures", "--kimg=0.024", "--tick=0.008", "--snap=0.008", *FAST]
+        assert bench("run", *flags, "--results=plain")[0] == 0
+        measuring = ["--metrics=fd_faces64", "--metric-every=0.016"]
+        assert bench("run", *flags, "--results=measured", *measuring)[0] == 0
+        plain, with_metrics = (
+            RunDir.find(tmp_path / name, "latest") for name in ("plain", "measured")
+        )
+        a, b = (load_file(run.snapshot()) for run in (plain, with_metrics))
+        assert all(torch.equal(a[name], b[name]) for name in a | b)
+        rows = measured(with_metrics)
+        assert {row["nimg"] for row in rows} == {8, 24}
+        assert {row["sample_seed"] for row in rows} == {0}
+        assert with_metrics.config.measure["metrics"] == ["fd_faces64"]
+
+    def test_a_resumed_run_goes_on_measuring(self, bench: Bench, pictures: Store) -> None:
+        flags = ["--data=pictures", "--kimg=0.008", "--tick=0.008", "--snap=0.008", *FAST]
+        assert bench("run", *flags, "--metrics=fd_faces64")[0] == 0
+        assert bench("run", "--resume", "--kimg=0.016")[0] == 0
+        run = RunDir.find(Path("results"), "latest")
+        assert {row["nimg"] for row in measured(run)} == {8, 16}
+
+    def test_what_cannot_be_measured_is_said_before_training(
+        self, bench: Bench, pictures: Store
+    ) -> None:
+        code, _, err = bench("run", "--data=pictures", "--metrics=fid5k", *FAST)
+        assert code == 3
+        assert "weights" in err
+        assert not Path("results").exists()
+        assert bench("run", "--data=pictures", "--metric-every=4", *FAST)[0] == 2
