@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks.commands.data import file_progress, import_lines, item_progress
+from data.errors import UserError
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -54,9 +55,20 @@ def training_faces() -> "Store":
 
 
 def heldout_faces(trained_on: "Store") -> "Store":
-    """Faces of the next seed: what a model of drawn faces has not seen."""
+    """Faces of the next seed: what a model of drawn faces has not seen.
+
+    Raises:
+        UserError: something else is in their place.
+    """
     seed = trained_on.card["seed"] + 1
-    return drawn_faces(f"faces-seed{seed}", HELDOUT_FACES, seed, "to measure against")
+    store = drawn_faces(f"faces-seed{seed}", HELDOUT_FACES, seed, "to measure against")
+    found = tuple(store.card.get(key) for key in ("kind", "seed", "count"))
+    if found != ("faces", seed, HELDOUT_FACES):
+        raise UserError(
+            f"{store.folder} should hold {HELDOUT_FACES:,} drawn faces of seed {seed}: move away "
+            "what is there, and they are drawn anew"
+        )
+    return store
 
 
 def say(line: str) -> None:

@@ -1,11 +1,10 @@
 """What `bench fid`, `bench eval` and a training run measure: of whom, and against what."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.commands.data import image_progress
@@ -14,9 +13,10 @@ from data.errors import MissingError, UserError
 from data.store import Store
 from eval.extractors import load_extractor
 from eval.images import Images, Pictures, Samples, has_batch_norm
-from eval.measure import Row, measure, protocol_of
+from eval.measure import Gauge, Real, Row, protocol_of
 from eval.metrics import DISTANCES, FACES, INCEPTION, LEAST, Metric, value_name
 from eval.weights import find_inception
+from models.registry import family
 from training.config import data_identity
 from training.environment import resolve_device
 from training.run_dir import METRICS, RunDir
@@ -28,55 +28,22 @@ STATISTICS = {"ema": "re-estimated", "raw": "running"}  # whose batch norm uses 
 # numbers is less than what it measures.
 SELECTION_SEED, REPORT_SEED = 0, 1
 
-Parts = Mapping[str, Pictures]
-
-
-class Yardstick:
-    """Metrics with their extractors loaded: measures any images against the parts of a data set.
-
-    Attributes:
-        ranking: the first distance among the metrics, which ranks snapshots: what its rows have
-            in common. None where there is none.
-    """
-
-    def __init__(
-        self, metrics: Sequence[Metric], device: str = "auto", precision: str = "fp32"
-    ) -> None:
-        """Load what the metrics need, each of which must say whose features it is of."""
-        self.device = torch.device(resolve_device(device))
-        wanted = [(str(metric.spec), metric.num, metric.kind) for metric in metrics]
-        loaded = {
-            spec: load_extractor(spec, self.device, precision)
-            for spec in dict.fromkeys(spec for spec, _, _ in wanted)
-        }
-        self.groups = [
-            (loaded[spec], num, [kind for _, _, kind in group])
-            for (spec, num), group in groupby(sorted(wanted), key=lambda each: each[:2])
-        ]
-        self.ranking = next(
-            (
-                {"metric": value_name(kind, loaded[spec], num), **protocol_of(loaded[spec])}
-                for spec, num, kind in wanted
-                if kind in DISTANCES
-            ),
-            None,
-        )
-
-    def rows(self, draw: Callable[[int], Images], parts: Parts, seed: int) -> Iterator[Row]:
-        """A row for each value of each metric, of `draw(num)` images."""
-        for extractor, num, kinds in self.groups:
-            yield from measure(draw(num), parts, kinds, extractor, seed, image_progress)
-
 
 def parse_metrics(names: Iterable[str], extractor: str | None) -> list[Metric]:
-    """Metrics with nothing left open.
+    """Metrics with nothing left open, each once.
 
     Args:
         extractor: whose features are meant where a name does not say. By default Inception's where
             there are weights, and else, aloud, our own.
+
+    Raises:
+        UserError: a name is no metric's, or every one says already whose features it means.
     """
-    metrics = [Metric.parse(name) for name in names]
-    if extractor is None and any(metric.spec is None for metric in metrics):
+    metrics = list(dict.fromkeys(Metric.parse(name) for name in names))
+    unsaid = [metric for metric in metrics if metric.spec is None]
+    if extractor and not unsaid:
+        raise UserError(f"--extractor {extractor}: every metric here names its own features")
+    if unsaid and extractor is None:
         extractor = _default_extractor()
     return [metric if metric.spec else replace(metric, spec=extractor) for metric in metrics]
 
@@ -90,18 +57,67 @@ def _default_extractor() -> str:
     return INCEPTION
 
 
-def parts_of(store: Store, whole: str) -> dict[str, Pictures]:
-    """The references in a data set: what was held out, and beside it the rest.
+class Yardstick:
+    """Metrics with their extractors, and the real images that they hold others against.
 
-    Another seed of the drawn faces is their held-out set. A data set that has none is one part,
-    which is then called `whole`.
+    Attributes:
+        ranking: the rows of the first distance, against the first part of the real images, have
+            this in common: they rank snapshots. Nothing where no distance is measured.
+    """
+
+    def __init__(
+        self, metrics: Sequence[Metric], real: Real, device: str = "auto", precision: str = "fp32"
+    ) -> None:
+        """Load what the metrics need; each must say whose features it is of."""
+        self.device = torch.device(resolve_device(device))
+        self._metrics = metrics
+        self._gauges = {
+            str(spec): Gauge(
+                load_extractor(str(spec), self.device, precision), real, image_progress
+            )
+            for spec in dict.fromkeys(metric.spec for metric in metrics)
+        }
+        self.ranking: Row = {}
+        for metric in metrics:
+            if metric.kind in DISTANCES and not self.ranking:
+                extractor = self._gauges[str(metric.spec)].extractor
+                part, reference = next(iter(real.parts.items()))
+                name = value_name(metric.kind, extractor, metric.num)
+                self.ranking = {"metric": f"{name}_{part}", **protocol_of(extractor)}
+                self.ranking["reference_sha256"] = reference.sha256
+
+    def rows(self, draw: Callable[[int], Images], seed: int) -> Iterator[Row]:
+        """A row for each value of each metric, of `draw(num)` images."""
+        groups = dict.fromkeys((str(metric.spec), metric.num) for metric in self._metrics)
+        for spec, num in groups:
+            kinds = [m.kind for m in self._metrics if (str(m.spec), m.num) == (spec, num)]
+            yield from self._gauges[spec].rows(draw(num), kinds, seed)
+
+
+def real_of(store: Store) -> Real:
+    """What a run is measured against: what was held out, and as many images that it has seen.
+
+    As many, because a distance falls with the size of its reference: only so does a lower one on
+    the training set speak of memory. Another seed of the drawn faces is their held-out set.
     """
     train = Pictures.part(store, "train")
     if len(store.rows("heldout")):
-        return {"heldout": Pictures.part(store, "heldout"), "train": train}
-    if store.card.get("kind") == "faces":
-        return {"heldout": Pictures.part(heldout_faces(store), "train"), "train": train}
-    return {whole: Pictures.whole(store)}
+        heldout = Pictures.part(store, "heldout")
+    elif store.card.get("kind") == "faces":
+        heldout = Pictures.whole(heldout_faces(store))
+    else:
+        say(f"{store.folder} has no held-out images: measuring against the training set alone")
+        return Real({"train": train})
+    same_size = train.sample(len(heldout), SELECTION_SEED)
+    spare = replace(train, rows=np.setdiff1d(train.rows, same_size.rows))
+    return Real({"heldout": heldout, "train": same_size}, spare)
+
+
+def real_in(store: Store) -> Real:
+    """What is measured against when data was named: its held-out images, or all of them."""
+    if not len(store.rows("heldout")):
+        return Real({"all": Pictures.whole(store)})
+    return Real({"heldout": Pictures.part(store, "heldout")}, Pictures.part(store, "train"))
 
 
 def data_of(run: RunDir) -> Store:
@@ -129,12 +145,17 @@ def data_of(run: RunDir) -> Store:
     return store
 
 
-def measure_pictures(pictures: Pictures, yardstick: Yardstick, parts: Parts) -> list[Row]:
-    """Rows of real pictures, or of anybody's fakes: at most all of them."""
+def measure_pictures(pictures: Pictures, yardstick: Yardstick) -> list[Row]:
+    """Rows of real pictures, or of anybody's fakes: of all of them, where there are not enough.
+
+    Raises:
+        UserError: there are too few of them.
+    """
     if len(pictures) < LEAST:
-        raise UserError(f"{pictures.name}: {len(pictures)} images; at least {LEAST} are needed")
-    rows = yardstick.rows(lambda num: pictures.sample(num, REPORT_SEED), parts, REPORT_SEED)
-    return [{"images": pictures.name, **row} for row in rows]
+        raise UserError(f"{pictures.name} has {len(pictures)} images: {LEAST} are needed")
+    about = {"pictures": pictures.name, "pictures_sha256": pictures.sha256}
+    rows = yardstick.rows(lambda num: pictures.sample(num, REPORT_SEED), REPORT_SEED)
+    return [about | row for row in rows]
 
 
 @dataclass(frozen=True)
@@ -144,13 +165,21 @@ class RunMeter:
     Attributes:
         psi: truncation; only 1, which is none, ranks snapshots.
         train_mode: batch norm by each batch's own statistics, recorded under that name.
+
+    Raises:
+        UserError: the run's generator has no such thing.
     """
 
     run: RunDir
     yardstick: Yardstick
-    parts: Parts
     psi: float = 1.0
     train_mode: bool = False
+
+    def __post_init__(self) -> None:
+        config = self.run.config
+        with torch.device("meta"):  # shapes are enough to tell
+            gan = family(config.model).build(config.options)
+        Samples(gan, 1, 0, self.psi, self.train_mode)
 
     @property
     def ranks(self) -> bool:
@@ -163,21 +192,33 @@ class RunMeter:
         Raises:
             UserError: it is damaged, or makes no finite images.
         """
-        nimg = int(snapshot.stem)
-        rows = [
-            {"nimg": nimg, "kimg": nimg / 1000, **row}
-            for weights in WEIGHTS
-            for row in self._rows(snapshot, weights, seed)
-        ]
-        for row in rows:
-            self.run.append(METRICS, row)
+        rows = []
+        for weights in WEIGHTS:
+            for row in self._rows(snapshot, weights, seed):
+                self.run.append(METRICS, row)
+                rows.append(row)
         return rows
+
+    def measure_or_mark(self, snapshot: Path, seed: int) -> list[Row]:
+        """The same of a snapshot that others stand beside: if it cannot be measured, a row that
+        says so.
+        """
+        try:
+            return self.measure(snapshot, seed)
+        except MissingError:
+            raise
+        except UserError as error:
+            say(f"{error}; going on")
+            row = {**_moment(snapshot), "metric": "failed", "sample_seed": seed, "note": str(error)}
+            self.run.append(METRICS, row)
+            return [row]
 
     def _rows(self, snapshot: Path, weights: Weights, seed: int) -> Iterator[Row]:
         gan = load_snapshot(snapshot, weights)
         gan.G.to(self.yardstick.device).requires_grad_(False)
         statistics = "train" if self.train_mode else STATISTICS[weights]
         how = {
+            **_moment(snapshot),
             "weights": weights,
             "psi": self.psi,
             "batch_norm": statistics if has_batch_norm(gan.G) else "",
@@ -186,50 +227,31 @@ class RunMeter:
         def draw(num: int) -> Samples:
             return Samples(gan, num, seed, self.psi, self.train_mode)
 
-        for row in self.yardstick.rows(draw, self.parts, seed):
+        for row in self.yardstick.rows(draw, seed):
             yield how | row
 
     def measure_all(self) -> list[Row]:
-        """Measure what the best is chosen by, of every snapshot where that is not known yet.
-
-        A snapshot that cannot be measured leaves a marked row.
-        """
+        """Measure what the best is chosen by, of every snapshot where that is not known yet."""
         known = self._selection()
         rows: list[Row] = []
         for snapshot in self.run.snapshots:
-            nimg = int(snapshot.stem)
-            if nimg in known:
-                continue
-            say(f"measuring {self.run.id} at kimg {nimg / 1000:.10g}")
-            try:
-                rows += self.measure(snapshot, SELECTION_SEED)
-            except UserError as error:
-                say(f"{error}; going on with the next")
-                mark = {"nimg": nimg, "kimg": nimg / 1000, "metric": "failed", "note": str(error)}
-                self.run.append(METRICS, mark)
-                rows.append(mark)
+            if int(snapshot.stem) not in known:
+                say(f"measuring {self.run.id} at kimg {_moment(snapshot)['kimg']:.10g}")
+                rows += self.measure_or_mark(snapshot, SELECTION_SEED)
         return rows
 
     def best(self) -> Path | None:
         """The snapshot whose averaged weights have the least distance; None if nothing ranks."""
-        values = self._selection()
+        values = {nimg: value for nimg, value in self._selection().items() if value is not None}
         there = [path for path in self.run.snapshots if int(path.stem) in values]
         return min(there, key=lambda path: values[int(path.stem)], default=None)
 
-    def _selection(self) -> dict[int, float]:
+    def _selection(self) -> dict[int, float | None]:
         """What snapshots are ranked by, of those measured so far, by the images seen."""
-        ranking = self.yardstick.ranking
-        if not ranking or not self.ranks:
+        if not self.ranks:
             return {}
-        part, pictures = next(iter(self.parts.items()))
-        metric = f"{ranking['metric']}_{part}"
-        protocol = ranking | {
-            "metric": metric,
-            "reference_sha256": pictures.sha256,
-            "sample_seed": SELECTION_SEED,
-            "weights": "ema",
-            "psi": 1.0,
-        }
+        protocol = {"weights": "ema", "psi": 1.0, "sample_seed": SELECTION_SEED}
+        protocol |= self.yardstick.ranking
         return {
             row["nimg"]: row["value"]
             for row in self.run.rows(METRICS)
@@ -237,22 +259,32 @@ class RunMeter:
         }
 
 
+def _moment(snapshot: Path) -> Row:
+    nimg = int(snapshot.stem)
+    return {"nimg": nimg, "kimg": nimg / 1000}
+
+
 def newest_measurer(
     metrics: Sequence[str], every_kimg: float, store: Store, device: str
 ) -> Callable[[RunDir], list[Row]]:
-    """What measures a run's newest snapshot, if the last that was measured is far enough behind.
+    """What measures a run's newest snapshot: where it passes a multiple of `every_kimg`, or ends.
 
     It reads the snapshot from the disk and draws from generators of its own: training is the same
     with it and without.
     """
-    yardstick = Yardstick([Metric.parse(name) for name in metrics], device)
-    parts = parts_of(store, "train")
+    yardstick = Yardstick([Metric.parse(name) for name in metrics], real_of(store), device)
+    interval = max(every_kimg * 1000, 1)
 
     def measure_newest(run: RunDir) -> list[Row]:
-        snapshot = run.snapshot()
-        measured = [row["nimg"] for row in run.rows(METRICS) if "sample_seed" in row]
-        if int(snapshot.stem) < max(measured, default=-math.inf) + every_kimg * 1000:
+        *before, newest = [int(snapshot.stem) for snapshot in run.snapshots]
+        passed = newest // interval > (before[-1] if before else 0) // interval
+        if not passed and newest < run.config.training.nimg:
             return []
-        return RunMeter(run, yardstick, parts).measure(snapshot, SELECTION_SEED)
+        say(f"measuring at kimg {newest / 1000:.10g}")
+        return RunMeter(run, yardstick).measure_or_mark(run.snapshots[-1], SELECTION_SEED)
 
     return measure_newest
+
+
+def parts_of(store: Store, whole: str) -> dict[str, Pictures]:  # SHIM, to be removed
+    return dict(real_of(store).parts)

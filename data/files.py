@@ -151,6 +151,7 @@ def storage_errors(path: Path, needed_bytes: int = 0) -> Iterator[None]:
 def _storage_cause(error: BaseException | None) -> OSError | None:
     """The OSError behind an exception; torch.save wraps it in a RuntimeError."""
     codes = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+    codes |= {errno.ENOTDIR, errno.EEXIST, errno.ENOENT}  # a file where a folder should be
     while error is not None:
         if isinstance(error, OSError) and error.errno in codes:
             return error

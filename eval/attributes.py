@@ -1,14 +1,18 @@
 """Attributes of faces: what the `faces` network reads in its own features, and how they spread."""
 
+import functools
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from eval.divergence import binned, jensen_shannon
-from eval.faces import load_faces
-from eval.faces.targets import TARGETS, Target
+from eval.faces import FacesNet, load_faces
+from eval.faces.targets import LABELLED, TARGETS, Target
 from eval.features import Features
 
+UNVALIDATED = "unvalidated on real"
 BINS = 20  # of a scalar's range, and of the circle of hues
 
 
@@ -18,8 +22,26 @@ def read_attributes(features: Features) -> dict[str, NDArray[np.float64]]:
 
     Scalars and hues (in degrees) are [N], categories the probabilities of their values, [N, K].
     """
-    read = load_faces().factors(torch.from_numpy(features))
+    read = _faces().factors(torch.from_numpy(features))
     return {name: values.double().numpy() for name, values in read.items()}
+
+
+def standing() -> dict[str, dict[str, Any]]:
+    """How far each attribute can be trusted, which every table of attributes has beside it.
+
+    `head_score` is the head's R2 on drawn faces that it has not seen, or for categories and hues
+    what corresponds (`eval.faces.train.heldout_scores`); `on_real` is whether real faces were
+    labelled by eye to check it.
+    """
+    return {
+        name: {"head_score": score, "on_real": "labelled" if name in LABELLED else UNVALIDATED}
+        for name, score in _faces().card["heldout"].items()
+    }
+
+
+@functools.cache
+def _faces() -> FacesNet:
+    return load_faces()
 
 
 def divergences(fakes: Features, reals: Features) -> dict[str, float]:

@@ -4,15 +4,17 @@ An attribute is a vector, [N, k] for N images: a scalar as a share of its range 
 its cosine and sine (k = 2), a category as the probabilities of its values (k = K).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 from torch import Tensor
 
-from eval.attributes import read_attributes
+from eval.attributes import read_attributes, standing
 from eval.extractors import Extractor
 from eval.faces.targets import TARGETS, Target
 from eval.images import BATCH
@@ -85,6 +87,24 @@ def slopes(x: Floats, values: Floats) -> Floats:
     centred = x - x.mean()
     found: Floats = (values - values.mean(1, keepdims=True)) @ centred / (centred @ centred)
     return found
+
+
+def frame(effects: Iterable[Effect], **columns: Any) -> pd.DataFrame:
+    """Effects as rows, with what else there is to say of all of them, and of what reads them.
+
+    `effect` is `none` where the interval holds 0.
+    """
+    trust = standing()
+    rows = [
+        {
+            **columns,
+            **asdict(effect),
+            "effect": "none" if effect.is_none else "yes",
+            **trust.get(effect.attribute, {}),
+        }
+        for effect in effects
+    ]
+    return pd.DataFrame(rows)
 
 
 def _effect(

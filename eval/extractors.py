@@ -4,6 +4,7 @@ Numbers of two extractors have nothing to do with each other. What an extractor 
 SHA-256, the size it takes, how images get that size, and the precision it computes in.
 """
 
+import hashlib
 import importlib
 import re
 import zipfile
@@ -205,8 +206,17 @@ def _from_function(spec: str, device: torch.device, precision: str) -> Extractor
     if isinstance(network, nn.Module):
         network = network.eval().to(device)
     policy = {key: getattr(network, key, None) for key in ("size", "resize", "dimension")}
-    sha256 = sha256_file(Path(module.__file__))
+    sha256 = _sha256_of(network, Path(module.__file__))
     return _user_extractor(function, sha256, spec, policy, network, precision, device)
+
+
+def _sha256_of(network: Any, source: Path) -> str:
+    """Of a function's file, and of the weights that it has loaded from elsewhere."""
+    digest = hashlib.sha256(source.read_bytes())
+    if isinstance(network, nn.Module):
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _user_extractor(

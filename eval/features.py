@@ -68,9 +68,9 @@ def reference(extractor: Extractor, pictures: Pictures, watch: Watch = unwatched
     """
     path = cache_folder("features") / f"{_key(extractor, pictures)}.safetensors"
     if not _is_intact(path):
-        features = extract(extractor, pictures, pictures.name, watch)
-        with storage_errors(path):
+        with storage_errors(path):  # before the work, not after it
             path.parent.mkdir(parents=True, exist_ok=True)
+        features = extract(extractor, pictures, pictures.name, watch)
         arrays = {"features": features, **Moments.of(features).arrays()}
         # safetensors transposes arrays in Fortran's order, and does not say so.
         write_with_digest(path, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))

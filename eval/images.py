@@ -19,6 +19,7 @@ from training.sheet import to_uint8
 
 # A constant: with batch norm in train mode, and for drawn noise, a batch is a part of the protocol.
 BATCH = 64
+DIVERGED = "the generator makes numbers that are not finite: it has diverged"
 
 
 class Images(Protocol):
@@ -84,6 +85,7 @@ class Samples:
     Attributes:
         gan: with its generator in eval mode.
         psi: truncation, which only a StyleGAN has: 1 is none.
+        cutoff: truncate the first so many layers; all by default.
         train_mode: let batch norm use each batch's own statistics.
 
     Raises:
@@ -95,6 +97,7 @@ class Samples:
     seed: int
     psi: float = 1.0
     train_mode: bool = False
+    cutoff: int | None = None
 
     def __post_init__(self) -> None:
         if self.psi != 1 and not isinstance(self.gan.G, Generator):
@@ -115,11 +118,11 @@ class Samples:
             generator = copy.deepcopy(generator).train()
         for z in latents.split(BATCH):
             if isinstance(generator, Generator):
-                images = generator.synthesize(generator.map(z, self.psi), draws)
+                images = generator.synthesize(generator.map(z, self.psi, self.cutoff), draws)
             else:
                 images = generator(z)
             if not images.isfinite().all():
-                raise UserError("the generator makes numbers that are not finite: it has diverged")
+                raise UserError(DIVERGED)
             yield to_uint8(images)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from data.errors import UserError
-from eval.attributes import divergences
+from eval.attributes import divergences, standing
 from eval.extractors import Extractor
 from eval.features import Features, Reference
 from eval.frechet import Moments, frechet_distance, frechet_infinity
@@ -18,7 +18,7 @@ from eval.kernel import kernel_distance
 from eval.manifold import manifold
 
 INCEPTION, FACES = "inception", "faces"
-LEAST = 64  # of fewer images than a data set may have, no number is worth a name
+LEAST, MOST = 64, 10**6  # images: of fewer than a data set may have, no number is worth a name
 
 
 class Value(NamedTuple):
@@ -34,7 +34,11 @@ Compute = Callable[[Features, Reference, int], list[Value]]
 
 
 def _fd(fakes: Features, real: Reference, seed: int) -> list[Value]:
-    return [Value("fd", frechet_distance(Moments.of(fakes), real.moments))]
+    value = frechet_distance(Moments.of(fakes), real.moments)
+    dimension = fakes.shape[1]
+    few = min(len(fakes), len(real.features)) <= dimension
+    note = f"no more images than {dimension} dimensions: biased upwards" if few else ""
+    return [Value("fd", value, note)]
 
 
 def _fd_inf(fakes: Features, real: Reference, seed: int) -> list[Value]:
@@ -59,8 +63,11 @@ def _pr(fakes: Features, real: Reference, seed: int) -> list[Value]:
 
 
 def _js(fakes: Features, real: Reference, seed: int) -> list[Value]:
-    found = divergences(fakes, real.features)
-    return [Value(f"js_{attribute}", bits) for attribute, bits in found.items()]
+    trust = standing()
+    return [
+        Value(f"js_{attribute}", bits, f"head: {trust[attribute]['on_real']}")
+        for attribute, bits in divergences(fakes, real.features).items()
+    ]
 
 
 COMPUTE: dict[str, Compute] = {"fd": _fd, "fd_inf": _fd_inf, "kd": _kd, "pr": _pr, "js": _js}
@@ -95,7 +102,7 @@ class Metric:
         fixed = {name: (kind, INCEPTION) for kind, name in INCEPTION_NAMES.items()}
         fixed["js"] = ("js", FACES)
         names = "|".join(sorted({*KINDS, *fixed}, key=len, reverse=True))
-        match = re.fullmatch(rf"({names})(?:_([a-z]+))?(\d+(?:\.\d+)?)(k?)", text)
+        match = re.fullmatch(rf"\s*({names})(?:_([a-z]+))?(\d+(?:\.\d+)?)(k?)\s*", text)
         if not match:
             raise UserError(
                 f"--metrics {text}: write a name and a number of images, such as fid5k or "
@@ -106,8 +113,8 @@ class Metric:
         if spec not in (None, only):
             raise UserError(f"--metrics {text}: {name} is of the features of {only}, and no others")
         num = round(float(number) * (1000 if thousands else 1))
-        if num < LEAST:
-            raise UserError(f"--metrics {text}: at least {LEAST} images are needed")
+        if not LEAST <= num <= MOST:
+            raise UserError(f"--metrics {text}: it takes from {LEAST} to {MOST:,} images")
         return cls(kind, only, num)
 
     def __str__(self) -> str:

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from data.errors import UserError
 from eval.extractors import Extractor
 from eval.features import Progress
-from eval.images import BATCH, Samples
+from eval.images import BATCH, DIVERGED, Samples
 from models.stylegan.generator import Generator
 
 EPSILON = 1e-4  # of the whole path
@@ -45,6 +46,8 @@ def _images(samples: Samples, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
         images = generator.synthesize(ws_a.lerp(ws_b, t[:, None]))
     else:
         images = generator(slerp(a, b, t))
+    if not images.isfinite().all():
+        raise UserError(DIVERGED)
     return ((images + 1) * 127.5).clamp(0, 255)
 
 

@@ -130,7 +130,7 @@ class TestImages:
         rows = {row["metric"]: row for row in json.loads(first)}
         assert rows["fd_standin80_heldout"]["reference"] == "pictures heldout"
         assert rows["fd_standin80_heldout"]["floor"] > 0
-        assert {"kd_standin80_train", "recall_standin80_train"} <= set(rows)
+        assert {"kd_standin80_heldout", "recall_standin80_heldout"} <= set(rows)
 
     @pytest.mark.parametrize(
         ("arguments", "code", "words"),
@@ -138,7 +138,8 @@ class TestImages:
             (["nowhere", "--against", "pictures"], 3, "nowhere"),
             (["pictures"], 2, "--against"),
             (["pictures", "--against", "empty"], 2, "empty"),
-            (["pictures", "--against", "pictures", "--num", "5"], 2, "at least 64"),
+            (["pictures", "--against", "pictures", "--psi", "0.5"], 2, "--psi"),
+            (["pictures", "--against", "pictures", "--snapshot", "all"], 2, "--snapshot"),
             (["pictures", "--against", "pictures", "--extractor", "inception"], 3, "inception"),
             (["pictures", "--against", "pictures", "--extractor", "vgg"], 2, "vgg"),
             ([], 3, "bench run"),
@@ -239,6 +240,36 @@ class TestRuns:
             not load(run.path.parent).duplicated(["metric", "weights", "kimg", "sample_seed"]).any()
         )
 
+    def test_what_a_run_does_not_have_leaves_no_trace(
+        self, bench: Bench, run: RunDir, stand_in: StandIn
+    ) -> None:
+        code, _, err = bench("fid", "--num=80", USING, "--psi=0.5", "--snapshot=all")
+        assert code == 2
+        assert "--psi" in err
+        assert measured(run) == []
+
+    def test_other_protocols_never_rank(self, bench: Bench, run: RunDir, stand_in: StandIn) -> None:
+        def best() -> int:
+            rows = json.loads(bench("fid", "--num=80", USING, "--json")[1])
+            return next(row["nimg"] for row in rows if "best" in row["snapshot"])
+
+        assert bench("fid", "--num=80", USING, "--snapshot=all")[0] == 0
+        first = best()
+        row = next(
+            row
+            for row in measured(run)
+            if row["weights"] == "ema" and row["sample_seed"] == 0 and row["nimg"] != first
+        )
+        assert row["metric"] == "fd_standin80_heldout"
+        others = {"psi": 0.5, "extractor_sha256": "1", "reference_sha256": "1", "weights": "raw"}
+        others |= {"feature_precision": "bf16", "batch_norm": "train", "sample_seed": 1}
+        for name, value in others.items():  # each would win, if it counted
+            run.append(METRICS, {**row, name: value, "value": -1.0})
+        run.append(METRICS, {**row, "value": None})
+        assert best() == first
+        run.append(METRICS, {**row, "value": -1.0})
+        assert best() == row["nimg"]
+
     def test_train_mode_never_ranks(self, bench: Bench, run: RunDir, stand_in: StandIn) -> None:
         code, _, err = bench("fid", "--num=80", USING, "--batch-norm=train", "--snapshot=best")
         assert code == 2
@@ -307,7 +338,7 @@ class TestTraining:
         a, b = (load_file(run.snapshot()) for run in (plain, with_metrics))
         assert all(torch.equal(a[name], b[name]) for name in a | b)
         rows = measured(with_metrics)
-        assert {row["nimg"] for row in rows} == {8, 24}
+        assert {row["nimg"] for row in rows} == {16, 24}  # a multiple of 16, and the end
         assert {row["sample_seed"] for row in rows} == {0}
         assert with_metrics.config.measure["metrics"] == ["fd_faces64"]
 

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 import eval.features
 import eval.images
+import eval.measure
 from data.errors import UserError
 from data.store import Store
 from eval.extractors import Extractor
 from eval.features import extract, reference
 from eval.frechet import Moments, frechet_distance
 from eval.images import Pictures, Samples
-from eval.measure import measure
+from eval.measure import Gauge, Real
 from eval.metrics import Metric, value_name
 from eval.path_length import path_length, slerp
 from models.registry import GAN, family
@@ -242,72 +243,112 @@ class TestFeatures:
         np.testing.assert_array_equal(reference(patches(), pictures).features, first.features)
 
 
-def rows_of(fakes: Any, parts: dict[str, Pictures], *kinds: str, seed: int = 0) -> dict[str, Any]:
-    found = list(measure(fakes, parts, kinds, patches(), seed))
+def rows_of(fakes: Any, real: Real, *kinds: str, seed: int = 0) -> dict[str, Any]:
+    found = list(Gauge(patches(), real).rows(fakes, kinds, seed))
     assert len({row["metric"] for row in found}) == len(found)
     return {row["metric"]: row for row in found}
 
 
+@pytest.fixture
+def heldout(large: Store) -> Pictures:
+    return Pictures.part(large, "heldout")
+
+
+@pytest.fixture
+def real(large: Store, heldout: Pictures) -> Real:
+    """150 held-out pictures, 100 of the training set, and 150 that are spare."""
+    train = Pictures.part(large, "train")
+    first, rest = (
+        dataclasses.replace(train, rows=train.rows[part]) for part in (slice(100), slice(100, None))
+    )
+    return Real({"heldout": heldout, "train": first}, spare=rest)
+
+
 class TestRows:
-    def test_identical_sets_have_no_distance(self, large: Store) -> None:
-        heldout = Pictures.part(large, "heldout")
-        row = rows_of(heldout, {"all": heldout}, "fd")["fd_patches150_all"]
+    def test_identical_sets_have_no_distance(self, heldout: Pictures) -> None:
+        row = rows_of(heldout, Real({"all": heldout}), "fd")["fd_patches150_all"]
         assert row["value"] == pytest.approx(0, abs=1e-6)
 
-    def test_a_row_has_its_whole_protocol(self, large: Store) -> None:
-        parts = {part: Pictures.part(large, part) for part in ("heldout", "train")}
+    def test_a_row_has_its_whole_protocol(self, large: Store, real: Real) -> None:
         fakes = Pictures.whole(large).sample(100, 1)
-        row = rows_of(fakes, parts, "fd", seed=9)["fd_patches100_heldout"]
+        row = rows_of(fakes, real, "fd", seed=9)["fd_patches100_heldout"]
         assert row["extractor"] == "patches"
         assert row["extractor_sha256"] == "0" * 64
         assert row["feature_precision"] == "fp32"
         assert row["resize"] == "bicubic to 64"
         assert (row["fakes"], row["sample_seed"]) == (100, 9)
         assert row["reference"] == "large heldout"
-        assert row["reference_sha256"] == parts["heldout"].sha256
+        assert row["reference_sha256"] == real.parts["heldout"].sha256
         assert row["reference_images"] == 150
         json.dumps(row, allow_nan=False)
 
-    def test_value_and_floor_are_distances_to_the_reference(self, large: Store) -> None:
-        parts = {part: Pictures.part(large, part) for part in ("heldout", "train")}
+    def test_value_and_floor_are_distances_to_the_reference(self, large: Store, real: Real) -> None:
         fakes = Pictures.whole(large).sample(80, 1)
-        row = rows_of(fakes, parts, "fd")["fd_patches80_heldout"]
-        real = Moments.of(extract(patches(), parts["heldout"]))
-        expected = frechet_distance(Moments.of(extract(patches(), fakes)), real)
+        row = rows_of(fakes, real, "fd")["fd_patches80_heldout"]
+        moments = Moments.of(extract(patches(), real.parts["heldout"]))
+        expected = frechet_distance(Moments.of(extract(patches(), fakes)), moments)
         assert row["value"] == pytest.approx(expected, rel=1e-9)
-        others = extract(patches(), parts["train"])
-        chosen = np.random.default_rng(0).choice(250, 80, replace=False)
-        floor = frechet_distance(Moments.of(others[chosen]), real)
-        assert row["floor"] == pytest.approx(floor, rel=1e-9)
+        assert real.spare is not None
+        others = Moments.of(extract(patches(), real.spare.sample(80, 0)))
+        assert row["floor"] == pytest.approx(frechet_distance(others, moments), rel=1e-9)
 
-    def test_too_few_other_images_leave_the_floor_out_with_the_reason(self, large: Store) -> None:
-        parts = {part: Pictures.part(large, part) for part in ("heldout", "train")}
-        rows = rows_of(Pictures.whole(large).sample(200, 1), parts, "fd")
-        assert rows["fd_patches200_heldout"]["floor"] is not None
-        assert rows["fd_patches200_heldout"]["note"] == ""
-        assert rows["fd_patches200_train"]["floor"] is None
-        assert "200 other real images, there are 150" in rows["fd_patches200_train"]["note"]
+    def test_floors_are_found_once(self, real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+        gauge = Gauge(patches(), real)
+        assert real.spare is not None
+        first = list(gauge.rows(real.spare.sample(80, 1), ["fd"], 0))
 
-    def test_fewer_images_than_dimensions_are_warned_of(self, large: Store) -> None:
-        heldout = Pictures.part(large, "heldout")
-        few = rows_of(heldout.sample(12, 0), {"all": heldout}, "fd")["fd_patches12_all"]
-        enough = rows_of(heldout.sample(13, 0), {"all": heldout}, "fd")["fd_patches13_all"]
-        assert "biased" in few["note"]
-        assert "biased" not in enough["note"]
+        def refuse(*_: Any) -> None:
+            raise AssertionError("it looked at real images again")
 
-    def test_what_is_meaningless_is_a_marked_row(self, large: Store) -> None:
-        heldout = Pictures.part(large, "heldout")
-        rows = rows_of(heldout.sample(25, 0), {"all": heldout}, "fd_inf", "fd")
+        monkeypatch.setattr(eval.measure, "reference", refuse)
+        again = list(gauge.rows(real.spare.sample(80, 2), ["fd"], 1))
+        assert [row["floor"] for row in again] == [row["floor"] for row in first]
+
+    def test_too_few_spare_images_leave_the_floor_out_with_the_reason(
+        self, large: Store, real: Real
+    ) -> None:
+        enough = rows_of(Pictures.whole(large).sample(150, 1), real, "fd")
+        assert enough["fd_patches150_heldout"]["floor"] > 0
+        assert enough["fd_patches150_heldout"]["note"] == ""
+        row = rows_of(Pictures.whole(large).sample(151, 1), real, "fd")["fd_patches151_train"]
+        assert row["floor"] is None
+        assert "151 other real images, there are 150" in row["note"]
+
+    def test_fewer_images_than_dimensions_are_warned_of(self, heldout: Pictures) -> None:
+        rows = rows_of(heldout.sample(12, 0), Real({"all": heldout}), "fd", "kd")
+        assert "biased" in rows["fd_patches12_all"]["note"]
+        assert "biased" not in rows["kd_patches12_all"]["note"], "it is unbiased"
+        enough = rows_of(heldout.sample(13, 0), Real({"all": heldout}), "fd")
+        assert "biased" not in enough["fd_patches13_all"]["note"]
+
+    def test_what_is_meaningless_is_a_marked_row(self, heldout: Pictures) -> None:
+        rows = rows_of(heldout.sample(25, 0), Real({"all": heldout}), "fd_inf", "fd")
         assert rows["fd_inf_patches25_all"]["value"] is None
         assert "too few" in rows["fd_inf_patches25_all"]["note"]
         assert rows["fd_patches25_all"]["value"] is not None
 
-    def test_the_reference_is_what_is_real(self, large: Store) -> None:
-        heldout = Pictures.part(large, "heldout")
+    def test_a_reference_that_is_too_small_is_refused(self, heldout: Pictures) -> None:
+        Gauge(patches(), Real({"all": heldout.sample(64, 0)}))
+        with pytest.raises(UserError, match="63 images"):
+            Gauge(patches(), Real({"all": heldout.sample(63, 0)}))
+
+    def test_the_reference_is_what_is_real(self, heldout: Pictures) -> None:
         few = dataclasses.replace(heldout, rows=np.repeat(heldout.rows[:8], 10))
-        rows = rows_of(few, {"all": heldout}, "pr")
+        rows = rows_of(few, Real({"all": heldout}), "pr")
         assert rows["precision_patches80_all"]["value"] == 1.0
         assert rows["recall_patches80_all"]["value"] < 0.2
+
+    def test_paths_need_a_generator_in_eval_mode_and_full_precision(
+        self, heldout: Pictures, dcgan: GAN
+    ) -> None:
+        real = Real({"all": heldout})
+        assert set(rows_of(Samples(dcgan, 64, 0), real, "ppl")) == {"ppl_patches_z64"}
+        with pytest.raises(UserError, match="generator"):
+            rows_of(heldout, real, "ppl")
+        with pytest.raises(UserError, match="train mode"):
+            rows_of(Samples(dcgan, 64, 0, train_mode=True), real, "ppl")
+        with pytest.raises(UserError, match="precision"):
+            list(Gauge(patches(precision="bf16"), real).rows(Samples(dcgan, 64, 0), ["ppl"], 0))
 
     def test_inception_has_the_known_names_and_no_other_network_has(self) -> None:
         inception = patches("inception")

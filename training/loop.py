@@ -37,14 +37,20 @@ Measure = Callable[[RunDir, "Trainer"], None]
 
 
 def train(
-    run: RunDir, trainer: "Trainer", console: Console, stop: StopRequest, measure: Measure
+    run: RunDir,
+    trainer: "Trainer",
+    console: Console,
+    stop: StopRequest,
+    record: Measure,
+    measure: Measure = lambda *_: None,
 ) -> str:
     """Train until the run's length is reached, and say how it ended.
 
     Args:
         run: the run's folder, locked.
         trainer: fresh, or loaded from the run's checkpoint.
-        measure: called after each snapshot; what it measures is its own affair.
+        record: called after each snapshot, and before the checkpoint: what it writes is not lost.
+        measure: called after the checkpoint, so that it may take its time.
 
     Returns:
         "finished", "stopped" (by a signal, after saving), "diverged" or "collapsed".
@@ -73,10 +79,12 @@ def train(
         if snapshot_due:
             write_sheet(run.path / f"fakes_{trainer.nimg:09d}.png", trainer.sheet())
             save_snapshot(run.path / "snapshots", trainer)
-            measure(run, trainer)
+            record(run, trainer)
         if snapshot_due or stopping or time.monotonic() - saved_at > config.save_minutes * 60:
             trainer.save(run)
             saved_at = time.monotonic()
+        if snapshot_due:
+            measure(run, trainer)
         if stopping:
             return "stopped"
     return "finished"

@@ -120,7 +120,7 @@ class RunDir:
         """Every snapshot, in the order of training."""
         return sorted(self.path.glob("snapshots/[0-9]*.safetensors"))
 
-    def snapshot(self, kimg: float | None = None) -> Path:
+    def snapshot(self, kimg: float | None = None, flag: str = "--kimg") -> Path:
         """The newest snapshot, or the one that was made when training reached `kimg`.
 
         Raises:
@@ -137,7 +137,7 @@ class RunDir:
             if -0.5 < int(path.stem) - kimg * 1000 < near:
                 return path
         existing = ", ".join(f"{int(path.stem) / 1000:.10g}" for path in paths)
-        raise MissingError(f"--kimg {kimg:g}: {self.path} has no snapshot there; it has {existing}")
+        raise MissingError(f"{flag} {kimg:g}: {self.path} has no snapshot there; it has {existing}")
 
     def begin(self, config: RunConfig, nimg: int, device: torch.device) -> None:
         """Record that training starts, or goes on, from `nimg` images."""
@@ -204,10 +204,10 @@ class RunDir:
         """The lines of one of the .jsonl files; one that a kill cut short does not count."""
         path = self.path / name
         rows = []
-        for line in path.read_text().splitlines() if path.exists() else []:
+        for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
             with suppress(json.JSONDecodeError):
                 rows.append(json.loads(line))
-        return rows
+        return [row for row in rows if isinstance(row, dict)]
 
     def forget_after(self, nimg: int, rollbacks: int) -> None:
         """Drop what was recorded beyond a checkpoint, before training goes on from it.

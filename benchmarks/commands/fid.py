@@ -51,7 +51,6 @@ def measuring_options(command: Command) -> Command:
         ),
         click.option(
             "--snapshot",
-            default="report",
             metavar="KIMG|best|last|all",
             help="all measures every one to find the best.  [default: the last, and the best if "
             "it is known]",
@@ -74,7 +73,13 @@ def measuring_options(command: Command) -> Command:
 
 
 @click.command()
-@click.option("--num", type=int, default=NUM, show_default=True, help="How many fakes.")
+@click.option(
+    "--num",
+    type=click.IntRange(64, 1_000_000),
+    default=NUM,
+    show_default=True,
+    help="How many fakes.",
+)
 @measuring_options
 def fid(num: int, **choices: Any) -> None:
     """Measure FID: the Frechet distance between fakes and real images in Inception's features.
@@ -85,10 +90,11 @@ def fid(num: int, **choices: Any) -> None:
     bench fid fakes.zip --against datasets/photos
     bench fid 00003 --extractor faces            fd_faces, our own features: no FID
 
-    Measured against images that were held out, where there are any; the training set stands beside
-    them, because only a memory does better there. The floor is what as many real images get. Runs
-    are measured with averaged (ema) and raw weights, and every number goes into the table with its
-    protocol. Without Inception's weights (`bench weights`) it is `fd_faces`, and called so.
+    Measured against images that were held out, where there are any; beside them stand as many of
+    the training set, on which a generator that has memorised them does better. The floor is what
+    as many real images get. Runs are measured with averaged (ema) and raw weights, and every number
+    goes into the table with its protocol. Without Inception's weights (`bench weights`) it is
+    `fd_faces`, and called so.
     """
     evaluate([f"fd{num}"], **choices)
 
@@ -126,7 +132,7 @@ def evaluate(
     target: str,
     against: Path | None,
     extractor: str | None,
-    snapshot: str,
+    snapshot: str | None,
     psi: float,
     batch_norm: str,
     precision: str,
@@ -142,26 +148,26 @@ def evaluate(
         data_of,
         measure_pictures,
         parse_metrics,
-        parts_of,
+        real_in,
+        real_of,
     )
     from eval.images import Pictures
 
     require("--psi", psi)
-
-    def yardstick() -> Yardstick:  # once there is data to hold it to
-        return Yardstick(parse_metrics(names, extractor), device, precision)
-
     source = find_target(results, target)
     if isinstance(source, Path):
         if against is None:
             raise UserError(f"{source} is no run: name the real images with --against")
-        pictures, parts = Pictures.whole(open_data(source)), parts_of(open_data(against), "all")
-        rows = measure_pictures(pictures, yardstick(), parts)
+        if snapshot or psi != 1 or batch_norm == "train":
+            raise UserError(f"--snapshot, --psi, --batch-norm: {source} is no run, and has none")
+        pictures, real = Pictures.whole(open_data(source)), real_in(open_data(against))
     else:
-        store = open_data(against) if against else data_of(source)
-        parts = parts_of(store, "all" if against else "train")
-        meter = RunMeter(source, yardstick(), parts, psi, batch_norm == "train")
-        rows = measure_run(meter, snapshot)
+        real = real_in(open_data(against)) if against else real_of(data_of(source))
+    yardstick = Yardstick(parse_metrics(names, extractor), real, device, precision)
+    if isinstance(source, Path):
+        rows = measure_pictures(pictures, yardstick)
+    else:
+        rows = measure_run(RunMeter(source, yardstick, psi, batch_norm == "train"), snapshot)
     show(rows, as_json)
 
 
@@ -177,25 +183,24 @@ def find_target(results: Path, target: str) -> "RunDir | Path":
         raise
 
 
-def measure_run(meter: "RunMeter", snapshot: str) -> list[dict[str, Any]]:
+def measure_run(meter: "RunMeter", snapshot: str | None) -> list[dict[str, Any]]:
     """The rows of the snapshots that were asked for; by default of the last, and a known best."""
     from benchmarks.evaluation import REPORT_SEED
 
     run = meter.run
+    if snapshot not in (None, "best", "last", "all"):
+        return meter.measure(run.snapshot(kimg_of(snapshot), "--snapshot"), REPORT_SEED)
     if snapshot == "best" and not meter.ranks:
         raise UserError("--snapshot best: only a distance, of psi 1 and batch norm in eval, ranks")
     every = meter.measure_all() if snapshot in ("all", "best") else []
-    if snapshot in ("all", "best", "last", "report"):
-        chosen = {run.snapshot(): "last"}
-        best = None if snapshot == "last" else meter.best()
-        if best:
-            chosen[best] = "best and last" if best in chosen else "best"
-    else:
-        chosen = {run.snapshot(kimg_of(snapshot)): ""}
-    rows = [{"snapshot": "", **row} for row in every] if snapshot == "all" else []
+    chosen = {run.snapshot(): "last"}
+    if snapshot != "last" and (best := meter.best()):
+        chosen[best] = "best and last" if best in chosen else "best"
+    rows = every if snapshot == "all" else []
     for path, label in chosen.items():
-        say(f"measuring {run.id} at kimg {int(path.stem) / 1000:.10g} ({label or 'asked for'})")
-        rows += [{"snapshot": label, **row} for row in meter.measure(path, REPORT_SEED)]
+        say(f"measuring {run.id} at kimg {int(path.stem) / 1000:.10g}, the {label}")
+        measure = meter.measure_or_mark if len(chosen) > 1 or every else meter.measure
+        rows += [{"snapshot": label, **row} for row in measure(path, REPORT_SEED)]
     return rows
 
 
@@ -216,6 +221,12 @@ def show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    table = pd.DataFrame(rows)
-    columns = [name for name in SHORT if name in table and table[name].astype(bool).any()]
-    click.echo(table[columns].to_string(index=False, na_rep="-", float_format="{:,.4g}".format))
+    table = pd.DataFrame(rows).reindex(columns=list(SHORT))
+    told = table.notna() & (table != "")
+    shown = table[[name for name in SHORT if name == "value" or told[name].any()]].fillna("")
+    click.echo(shown.to_string(index=False, formatters={"value": digits, "floor": digits}))
+
+
+def digits(number: float | str) -> str:
+    """Four of them; nothing of nothing."""
+    return number if isinstance(number, str) else f"{number:.4g}"

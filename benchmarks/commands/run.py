@@ -219,14 +219,10 @@ def go_on(
 def train_run(
     started: "RunDir",
     trainer: "Trainer",
-    measure_newest: "Callable[[RunDir], list[Row]]",
+    measure_newest: "Callable[[RunDir], list[Row]] | None",
     resumed: bool = False,
 ) -> None:
-    """Train in a locked run directory, and leave pictures and a status whatever happens.
-
-    Args:
-        measure_newest: called at snapshots, for rows to show.
-    """
+    """Train in a locked run directory, and leave pictures and a status whatever happens."""
     from benchmarks.curves import draw_curves
     from training.checkpoint import load_checkpoint
     from training.console import Console
@@ -238,9 +234,8 @@ def train_run(
     with Console(started.path / "log.txt", config.training.nimg) as console, StopRequest() as stop:
 
         def measure(run: "RunDir", trainer: "Trainer") -> None:
-            record(run, trainer)
-            for row in measure_newest(run):
-                if row["weights"] == "ema" and row["value"] is not None:
+            for row in measure_newest(run) if measure_newest else []:
+                if row.get("weights") == "ema" and row.get("value") is not None:
                     console.say(f"{row['metric']} {row['value']:.4g}")
 
         try:
@@ -251,7 +246,7 @@ def train_run(
             else:
                 console.say(f"{started.path}: {describe_run(trainer)}")
             started.begin(config, trainer.nimg, trainer.device)
-            ending = train(started, trainer, console, stop, measure)
+            ending = train(started, trainer, console, stop, record, measure)
         except BaseException as error:
             with suppress(MissingError):  # on a full disk, the error itself is what to tell
                 started.set_status("failed", error=f"{type(error).__name__}: {error}")
@@ -266,10 +261,10 @@ def train_run(
         sys.exit(128 + stop.signal)
 
 
-def measurer(config: "RunConfig", store: "Store") -> "Callable[[RunDir], list[Row]]":
-    """What measures the newest snapshot, as the configuration says."""
+def measurer(config: "RunConfig", store: "Store") -> "Callable[[RunDir], list[Row]] | None":
+    """What measures the newest snapshot, if the configuration asks for it."""
     if not config.measure:
-        return lambda _: []
+        return None
     from benchmarks.evaluation import newest_measurer
 
     return newest_measurer(**config.measure, store=store, device=config.training.device)
