@@ -9,10 +9,12 @@ from benchmarks.commands.data import data
 from benchmarks.commands.doctor import doctor
 from benchmarks.commands.fid import evaluate_command, fid
 from benchmarks.commands.generate import generate
+from benchmarks.commands.interpolate import interpolate
 from benchmarks.commands.mix import mix
 from benchmarks.commands.models import models
 from benchmarks.commands.ops import ops
 from benchmarks.commands.plot import plot
+from benchmarks.commands.progress import progress
 from benchmarks.commands.run import run
 from benchmarks.commands.speed import speed
 from benchmarks.commands.table import table
@@ -40,10 +42,12 @@ COMMANDS = (
     evaluate_command,
     fid,
     generate,
+    interpolate,
     mix,
     models,
     ops,
     plot,
+    progress,
     run,
     speed,
     table,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data.errors import UserError
 from models.registry import GAN
@@ -27,6 +28,11 @@ class Trained:
         """What a picture must say of its origin."""
         weights = {"ema": "EMA", "raw": "raw"}[self.weights]
         return f"{self.run.id}, kimg {self.nimg / 1000:.10g}, {weights} weights"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The same for a program."""
+        return {"run": self.run.id, "kimg": self.nimg / 1000, "weights": self.weights}
 
     @property
     def generator(self) -> Generator:

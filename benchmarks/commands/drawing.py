@@ -21,8 +21,8 @@ def _out(context: click.Context, option: click.Parameter, path: Path | None) -> 
     return path
 
 
-def source_options(command: Command) -> Command:
-    """Which weights are drawn from, on what, and where the picture goes."""
+def place_options(command: Command) -> Command:
+    """Which run's weights are drawn from, on what, and where the picture goes."""
     for option in (
         results_option,
         click.option(
@@ -39,12 +39,17 @@ def source_options(command: Command) -> Command:
             show_default=True,
         ),
         click.option("--raw", is_flag=True, help="The weights as trained, not their average."),
-        click.option(
-            "--kimg", type=float, help="The snapshot made at this point.  [default: the newest]"
-        ),
     ):
         command = option(command)
     return command
+
+
+def source_options(command: Command) -> Command:
+    """The same, of one snapshot."""
+    kimg = click.option(
+        "--kimg", type=float, help="The snapshot made at this point.  [default: the newest]"
+    )
+    return kimg(place_options(command))
 
 
 def seeds_option(name: str, default: str, help: str) -> Callable[[Command], Command]:
@@ -61,6 +66,9 @@ def seeds_option(name: str, default: str, help: str) -> Callable[[Command], Comm
     )
 
 
+measure_option = click.option(
+    "--measure", is_flag=True, help="Write a table of numbers beside the picture, as CSV and JSON."
+)
 cutoff_option = click.option(
     "--cutoff",
     metavar="N",

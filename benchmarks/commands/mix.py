@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from benchmarks.commands.drawing import refuse_crowd, seeds_option, source_options
+from benchmarks.commands.data import image_progress
+from benchmarks.commands.drawing import measure_option, refuse_crowd, seeds_option, source_options
 from benchmarks.commands.options import run_argument
 
 WHO_GIVES = (
@@ -24,12 +25,14 @@ WHO_GIVES = (
 )
 @seeds_option("--rows", "0-4", "Seeds of sources A, on the left: they give everything else.")
 @seeds_option("--cols", "10-15", "Seeds of sources B, on top: they give the styles of LAYERS.")
+@measure_option
 @source_options
 def mix(
     run: str,
     selector: str | None,
     rows: list[int],
     cols: list[int],
+    measure: bool,
     kimg: float | None,
     raw: bool,
     device: str,
@@ -43,10 +46,14 @@ def mix(
     bench mix 00003 --layers coarse
     bench mix --layers px:4,8 --rows 0-2 --cols 20-23
     bench mix --layers layers:0-3,9              by number, from 0
+    bench mix --measure                          what each group decides, as numbers
 
     In each cell, the styles of LAYERS are those of the source above (B, --cols), and everything
     else is the source's on the left (A, --rows). Prints which layers those are and where the
     picture is. RUN is an id, a path or `latest`, here the latest StyleGAN run.
+
+    --measure reads 200 pairs of faces: how far each attribute moves from A's value (0) to B's (1),
+    with 95% intervals over the pairs, and how far its reading can be trusted.
     """
     from benchmarks.grids import Panel, with_sources, write_grids
     from benchmarks.trained import find_stylegan, load_trained
@@ -84,3 +91,12 @@ def mix(
     write_grids(path, [f"{trained.title}, psi 1", WHO_GIVES], panels)
     click.echo(WHO_GIVES)
     click.echo(path)
+    if measure:
+        from benchmarks.studies import attribute_extractor, tell_effects, write_tables
+        from eval.measure import protocol_of
+        from eval.studies.mixing import mixing_effects
+
+        extractor = attribute_extractor(device)
+        table = mixing_effects(trained.gan, chosen, extractor, watch=image_progress)
+        about = {"study": "mix", **trained.about, **protocol_of(extractor)}
+        tell_effects(table, "group", write_tables(path, table, about))
