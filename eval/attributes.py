@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from eval.divergence import binned, jensen_shannon
 from eval.faces import FacesNet, load_faces
-from eval.faces.targets import LABELLED, TARGETS, Target
+from eval.faces.targets import LABELLED, TARGETS, UNVALIDATED, Target
 from eval.features import Features
 
-UNVALIDATED = "unvalidated on real"
 BINS = 20  # of a scalar's range, and of the circle of hues
 
 

@@ -61,12 +61,13 @@ TARGETS = tuple(
 )
 COLUMN = {target.name: column for column, target in enumerate(TARGETS)}
 
-# The factors that the labels of real faces, given by eye, speak of.
+# The factors that the labels of real faces, given by eye, speak of; no other is checked on them.
 LABELLED = {
     *("hair_hue", "hair_saturation", "hair_lightness"),
     *("eye_left_hue", "eye_right_hue", "eye_saturation", "eye_lightness"),
     *("mouth_openness", "accessory"),
 }
+UNVALIDATED = "unvalidated on real"
 
 # Where a factor changes no pixel. A closed eye shows no iris, and a bare head wears no colour.
 HIDDEN: dict[str, Callable[[Factors], bool]] = {

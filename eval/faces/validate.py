@@ -28,7 +28,7 @@ from eval.faces.colours import hue_chroma, to_hsl
 from eval.faces.distort import distort
 from eval.faces.drawn import HELDOUT_SEED, TRAINING_SEED, Drawn, draw_faces
 from eval.faces.network import FacesNet, embed
-from eval.faces.targets import COLUMN, TARGETS, encode
+from eval.faces.targets import COLUMN, LABELLED, TARGETS, encode
 from eval.faces.train import HELDOUT, heldout_scores
 from eval.frechet import Moments, frechet_distance
 
@@ -203,15 +203,6 @@ def fit_heads(net: FacesNet, drawn: Drawn) -> FacesNet:
 # Agreement with labels by eye.
 
 
-# The factors that the labels speak of.
-LABELLED = {
-    *("hair_hue", "hair_saturation", "hair_lightness"),
-    *("eye_left_hue", "eye_right_hue", "eye_saturation", "eye_lightness"),
-    *("mouth_openness", "accessory"),
-}
-UNVALIDATED = "unvalidated on real"
-
-
 def read_labels(path: Path, count: int) -> list[dict[str, str]]:
     """Rows of the table of labels of `count` images; blanks could not be seen.
 
@@ -277,7 +268,9 @@ def against_labels(net: FacesNet, images: Tensor, path: Path) -> dict[str, dict[
         found[key] = agreement([said[i] for i in kept], labels)
     for key, score in scores.items():
         kept = [i for i, row in enumerate(rows) if row[key.split(",")[0]]]
-        found[key] = separation(score[kept], [rows[i][key.split(",")[0]] for i in kept])
+        labels = [rows[i][key.split(",")[0]] for i in kept]
+        if {"0", "1"} <= set(labels):  # there is something to separate
+            found[key] = separation(score[kept], labels)
     return found
 
 
@@ -377,9 +370,9 @@ def label_table(found: dict[str, dict[str, dict[str, float]]]) -> str:
             of_each = [f"{networks[name][metric]:.2f}" for networks in found.values()]
             chance = f"{figures[f'{metric}_chance']:.2f}"
             rows.append([name, f"{figures['labelled']:.0f}", metric, *of_each, chance])
+    head = ["label, read from", "images", "figure", *found, "a constant"]
     unlabelled = ", ".join(f"`{name}`" for name in COLUMN if name not in LABELLED)
-    rows = [*sorted(rows), [unlabelled, "0", UNVALIDATED, *[""] * len(found), ""]]
-    return table(["label, read from", "images", "figure", *found, "a constant"], rows)
+    return f"{table(head, sorted(rows))}\n\nUnvalidated on real: {unlabelled}."
 
 
 def main() -> None:
