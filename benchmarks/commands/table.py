@@ -22,6 +22,15 @@ SHORT = {
     "seed": "seed",
 }
 
+# ... and where measurements differ in them, without which a row could not be told from another.
+WHERE_THEY_DIFFER = {
+    "sample_seed": "sample",
+    "psi": "psi",
+    "batch_norm": "batch norm",
+    "reference": "reference",
+    "extractor_sha256": "extractor",
+}
+
 
 @click.command()
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, every column.")
@@ -47,7 +56,8 @@ def table(as_csv: bool, as_json: bool, results: Path) -> None:
     elif rows.empty:
         click.echo(f"no runs in {results} yet: bench run", err=True)
     else:
-        short = rows[list(SHORT)].rename(columns=SHORT)
+        told = {k: v for k, v in WHERE_THEY_DIFFER.items() if rows[k].dropna().nunique() > 1}
+        short = rows[list(SHORT | told)].rename(columns=SHORT | told)
         text = short.to_string(
             index=False,
             na_rep="-",
