@@ -6,12 +6,15 @@ import sys
 import click
 
 from benchmarks.commands.data import data
+from benchmarks.commands.directions import directions
 from benchmarks.commands.doctor import doctor
 from benchmarks.commands.fid import evaluate_command, fid
 from benchmarks.commands.generate import generate
 from benchmarks.commands.interpolate import interpolate
+from benchmarks.commands.latents import latents
 from benchmarks.commands.mix import mix
 from benchmarks.commands.models import models
+from benchmarks.commands.neighbours import neighbours
 from benchmarks.commands.ops import ops
 from benchmarks.commands.plot import plot
 from benchmarks.commands.progress import progress
@@ -38,13 +41,16 @@ def bench() -> None:
 
 COMMANDS = (
     data,
+    directions,
     doctor,
     evaluate_command,
     fid,
     generate,
     interpolate,
+    latents,
     mix,
     models,
+    neighbours,
     ops,
     plot,
     progress,

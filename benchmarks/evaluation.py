@@ -284,7 +284,3 @@ def newest_measurer(
         return RunMeter(run, yardstick).measure_or_mark(run.snapshots[-1], SELECTION_SEED)
 
     return measure_newest
-
-
-def parts_of(store: Store, whole: str) -> dict[str, Pictures]:  # SHIM, to be removed
-    return dict(real_of(store).parts)

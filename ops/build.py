@@ -164,8 +164,8 @@ def _cache_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise MissingError(
-            f"cannot use {cache_folder('ops')}: {error.strerror}; set GAN_VERSUS_CACHE to a folder that "
-            "can be written"
+            f"cannot use {cache_folder('ops')}: {error.strerror}; set GAN_VERSUS_CACHE to a folder "
+            "that can be written"
         ) from error
 
 

@@ -1,0 +1,201 @@
+"""Walks through latents on straight lines: what moves along each, and whether it always does.
+
+One variable of z at a time is the experiment of Radford et al. 2015 (arXiv 1511.06434, section 6):
+variable i of a base latent is multiplied by K, and all the others stay.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import bootstrap
+from torch import Tensor
+
+from eval.effects import RESAMPLES, Effect, Floats, Vectors, difference, frame, slopes
+from eval.images import BATCH, Images
+from models.registry import GAN
+from training.sheet import to_uint8
+
+FACTORS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # K
+TENTHS = 10
+LEAST_BASES = 8  # of fewer, resamples of the same base alone are no rarity
+
+Read = Callable[[Images], Vectors]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a generator makes of latents [N, ...]: `eval.images.Images`, with constant noise."""
+
+    generate: Callable[[Tensor], Tensor]
+    latents: Tensor
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    @torch.no_grad()
+    def batches(self) -> Iterator[Tensor]:
+        for latents in self.latents.split(BATCH):
+            yield to_uint8(self.generate(latents).float())
+
+
+def tenths(z_dim: int) -> list[int]:
+    """The 1st, 10th, 20th ... 90th of a hundred variables, and such ones of any other number."""
+    return list(dict.fromkeys(max(1, z_dim * tenth // TENTHS) for tenth in range(TENTHS)))
+
+
+def walks(z: Tensor, variables: Sequence[int]) -> Tensor:
+    """Latents [V, B, S, z_dim]: of z [B, z_dim], each variable, from 1, times each of FACTORS."""
+    walked = z[None, :, None].repeat(len(variables), 1, len(FACTORS), 1)
+    for row, variable in enumerate(variables):
+        walked[row, :, :, variable - 1] *= z.new_tensor(FACTORS)
+    return walked
+
+
+def walk_effects(
+    gan: GAN, z: Tensor, variables: Sequence[int], read: Read, seed: int = 0
+) -> pd.DataFrame:
+    """The rows of `line_effects` for each variable, counted from 1, over the bases z [B, z_dim].
+
+    Slopes are per unit of the variable, whatever its sign in a base.
+
+    Args:
+        read: the attributes of images.
+    """
+    lines = walks(z, variables)
+    found = on_lines(read(Drawn(gan.G, lines.flatten(0, 2))), lines.shape[:3])
+    base = FACTORS.index(1.0)
+    rows = [
+        line_effects(line, FACTORS, base, z[:, variable - 1].double().cpu().numpy(), seed)
+        for variable, line in zip(variables, found, strict=True)
+    ]
+    return pd.concat(
+        [each.assign(variable=variable) for variable, each in zip(variables, rows, strict=True)],
+        ignore_index=True,
+    )
+
+
+def on_lines(vectors: Vectors, shape: Sequence[int]) -> list[Vectors]:
+    """Attributes [L * B * S, k] as those of each of L lines, [B, S, k]."""
+    lines, bases, steps = shape
+    apart = {name: rows.reshape(lines, bases, steps, -1) for name, rows in vectors.items()}
+    return [{name: rows[line] for name, rows in apart.items()} for line in range(lines)]
+
+
+def line_effects(
+    line: Vectors, steps: Sequence[float], base: int, lengths: Floats, seed: int = 0
+) -> pd.DataFrame:
+    """What moves on a line through B bases, with bootstrap intervals over them.
+
+    A row for each measure and attribute; "all" stands for all of them together:
+    - `moved`: the mean `difference` between the line's ends;
+    - `slope`: the change of a scalar, as a share of its range, for each unit of length;
+    - `consistency`: the mean cosine between what the line does to two bases, weighted by how much
+      it does to them: 1 if always the same, 0 if it has nothing in common;
+    - `breadth`, of all: over how many attributes the movement of a face spreads, as the mean of
+      (sum m^2)^2 / sum m^4, where m is an attribute's movement in units of the mean difference
+      between two unrelated bases. 1: one attribute alone;
+    - `consistent`, of all: how many attributes' consistency is above 0 beyond its interval.
+
+    Args:
+        line: attributes [B, S, k].
+        steps: where on the line each of the S images is.
+        base: which of them is the base itself.
+        lengths: what a step of 1 is worth in each base, [B].
+
+    Raises:
+        ValueError: fewer than LEAST_BASES bases.
+    """
+    count = len(lengths)
+    if count < LEAST_BASES:
+        raise ValueError(f"{count} base latents: at least {LEAST_BASES} are needed")
+    along = np.array(steps)
+    step_slopes = {name: _slopes(along, rows) for name, rows in line.items()}  # [B, k] each
+    ends = [{name: rows[:, place] for name, rows in line.items()} for place in (0, -1)]
+    bases = {name: rows[:, base] for name, rows in line.items()}
+    moved = difference(*ends)
+    unrelated = difference(bases, {name: np.roll(rows, 1, 0) for name, rows in bases.items()})
+    upward = {name: np.sign(lengths)[:, None] * rows for name, rows in step_slopes.items()}
+    everything = np.concatenate(list(upward.values()), axis=1)
+    shares = [_ratio(moved[name], np.full(count, unrelated[name].mean())) for name in moved]
+    widths = breadth(np.stack(shares))
+
+    def statistics(times: Floats) -> dict[tuple[str, str], Floats]:
+        """Each number [R], where resample r has taken base b `times`[r, b] times."""
+        found = {("moved", name): times @ rows / count for name, rows in moved.items()}
+        for name, rows in step_slopes.items():
+            if rows.shape[1] == 1:
+                change = times @ (lengths * rows[:, 0])
+                found["slope", name] = _ratio(change, times @ np.square(lengths))
+        for name, rows in upward.items():
+            found["consistency", name] = consistency(rows, times)
+        found["consistency", "all"] = consistency(everything, times)
+        found["breadth", "all"] = times @ widths / count
+        return found
+
+    effects: dict[str, list[Effect]] = {}
+    for (measure, attribute), interval in _intervals(statistics, count, seed).items():
+        effects.setdefault(measure, []).append(Effect(attribute, *interval, count))
+    surely = sum(each.low > 0 for each in effects["consistency"] if each.attribute != "all")
+    effects["consistent"] = [Effect("all", float(surely), np.nan, np.nan, count)]
+    tables = [frame(found, measure=measure) for measure, found in effects.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def consistency(slopes: Floats, times: Floats) -> Floats:
+    """The mean cosine [R] between slopes [B, k] of different bases, weighted by their lengths.
+
+    Of pairs of different bases only: a base resembles itself, and a resample has it several times.
+
+    Args:
+        times: how often each base counts, [R, B].
+    """
+    squares = np.square(slopes).sum(1)
+    itself = np.square(times) @ squares
+    together = np.square(times @ slopes).sum(1) - itself
+    whole = np.square(times @ np.sqrt(squares)) - itself
+    return _ratio(together, np.where(whole > 1e-9 * itself, whole, 0.0))
+
+
+def breadth(shares: Floats) -> Floats:
+    """Over how many of A attributes each movement [A, B] spreads, [B]: 1 to A; 0 if none moves."""
+    squares = np.square(shares)
+    return _ratio(np.square(squares.sum(0)), np.square(squares).sum(0))
+
+
+def _slopes(along: Floats, rows: Floats) -> Floats:
+    """Slopes [B, k] of attributes [B, S, k]."""
+    bases, _, size = rows.shape
+    return slopes(along, rows.swapaxes(1, 2).reshape(bases * size, -1)).reshape(bases, size)
+
+
+def _intervals(
+    statistics: Callable[[Floats], dict[tuple[str, str], Floats]], count: int, seed: int
+) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Each statistic's value with its interval; all share their resamples."""
+
+    def of_resamples(bases: Floats, axis: int) -> Floats:
+        times = np.stack([np.bincount(each, minlength=count) for each in bases.reshape(-1, count)])
+        return np.stack(list(statistics(times.astype(float)).values()))
+
+    values = statistics(np.ones((1, count)))
+    found = bootstrap(
+        (np.arange(count),),
+        of_resamples,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return {
+        key: (float(values[key][0]), float(low), float(high))
+        for key, low, high in zip(values, found.low, found.high, strict=True)
+    }
+
+
+def _ratio(numerators: Floats, denominators: Floats) -> Floats:
+    """Their ratios; 0 where there is nothing to divide by."""
+    nothing = np.zeros_like(denominators)
+    return np.divide(numerators, denominators, out=nothing, where=denominators > 0)
