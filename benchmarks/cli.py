@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from benchmarks.commands.claims import claims
 from benchmarks.commands.data import data
 from benchmarks.commands.directions import directions
 from benchmarks.commands.doctor import doctor
@@ -40,6 +41,7 @@ def bench() -> None:
 
 
 COMMANDS = (
+    claims,
     data,
     directions,
     doctor,
