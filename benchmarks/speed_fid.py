@@ -115,30 +115,24 @@ def features() -> list[Result]:
 
 
 def distance() -> list[Result]:
-    """From features to their distance to a reference, whose moments both sides keep.
-
-    Once: it takes the rival up to two minutes.
-    """
+    """Features to moments, and the moments of two sets to their distance."""
     rng = np.random.default_rng(0)
-    fakes, reals = random_features(rng), random_features(rng)
-    reference = Moments.of(reals)
-    reference_mean, reference_covariance = reals.mean(0), np.cov(reals, rowvar=False)
-
-    def ours() -> None:
-        frechet_distance(Moments.of(fakes), reference)
-
-    def theirs() -> None:
-        covariance = np.cov(fakes, rowvar=False)
-        clean_distance(fakes.mean(0), covariance, reference_mean, reference_covariance)
-
-    ours()
-    try:
-        times, rival = [seconds(ours)], [seconds(theirs)]
+    sets = [random_features(rng) for _ in range(2)]
+    fakes, reals = (Moments.of(features) for features in sets)
+    theirs = [(features.mean(0), np.cov(features, rowvar=False)) for features in sets]
+    times, rival = interleaved(
+        [lambda: Moments.of(sets[0]), lambda: (sets[0].mean(0), np.cov(sets[0], rowvar=False))], 3
+    )
+    size = f"{COUNT:,} x {DIMENSION}"
+    results = [compare(f"moments, {size}", times, "clean-fid", rival, COUNT, "-")]
+    frechet_distance(fakes, reals)
+    try:  # once: it takes the rival up to two minutes
+        rival = [seconds(lambda: clean_distance(*theirs[0], *theirs[1]))]
     except TypeError as error:  # its sqrtm(disp=...) is gone from scipy 1.18
         print(f"distance is not measured: clean-fid's fails here: {error}", file=sys.stderr)
-        return []
-    what = f"distance, {COUNT:,} x {DIMENSION}"
-    return [compare(what, times, "clean-fid", rival, COUNT, "10")]
+        return results
+    times = [seconds(lambda: frechet_distance(fakes, reals))]
+    return [*results, compare(f"distance, {size}", times, "clean-fid", rival, COUNT, "10")]
 
 
 def as_it_is(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
