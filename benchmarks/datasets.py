@@ -1,11 +1,9 @@
 """The data sets that commands take: stores, archives imported on first use, the drawn faces."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from benchmarks.commands.data import file_progress, import_lines, item_progress
+from benchmarks.console import file_progress, item_progress, say
 from data.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def drawn_faces(name: str, count: int, seed: int, why: str) -> "Store":
 
     def draw(folder: Path) -> None:
         say(f"{why}: drawing {count:,} faces (seed {seed}) into {folder}")
-        with item_progress(count, "face") as progress:
+        with item_progress("drawn", count, "face") as progress:
             write_faces(folder, count, seed, progress)
 
     store = ensure_store(DATASETS / name, draw)
@@ -71,5 +69,28 @@ def heldout_faces(trained_on: "Store") -> "Store":
     return store
 
 
-def say(line: str) -> None:
-    click.echo(line, err=True)
+def import_lines(card: dict[str, Any]) -> list[str]:
+    """What is worth knowing of an import, a line a kind; nothing for other data sets."""
+    if card.get("kind") != "import":
+        return []
+    from data.codes import NOTES, REJECTIONS
+
+    files = card["files"]
+    lines = [f"source      {source['name']} ({source['kind']})" for source in card["sources"]]
+    lines.append("sizes       " + counted(card["sizes"]))
+    for title, meanings in (("rejected", REJECTIONS), ("notes", NOTES)):
+        for code, count in card[title].items():
+            lines.append(f"{title:<11} {count:,} {code}: {meanings[code]}")
+    lines += [f"ignored     {n:,} {kind}" for kind, n in card["ignored"].items()]
+    if card["duplicates"]:
+        kept = "dropped" if files["duplicates_dropped"] else "kept; --dedupe drops them"
+        lines.append(f"duplicates  {card['duplicates']:,} {kept}")
+    if card["name_collisions"]:
+        lines.append(f"names       {card['name_collisions']:,} differ only in case or Unicode form")
+    if files["not_read"]:
+        lines.append(f"not read    {files['not_read']:,} files beyond --limit")
+    return lines
+
+
+def counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.commands.data import image_progress
-from benchmarks.datasets import heldout_faces, open_data, say
+from benchmarks.console import item_progress, say
+from benchmarks.datasets import heldout_faces, open_data
 from data.errors import MissingError, UserError
 from data.store import Store
 from eval.extractors import load_extractor
@@ -72,9 +72,7 @@ class Yardstick:
         self.device = torch.device(resolve_device(device))
         self._metrics = metrics
         self._gauges = {
-            str(spec): Gauge(
-                load_extractor(str(spec), self.device, precision), real, image_progress
-            )
+            str(spec): Gauge(load_extractor(str(spec), self.device, precision), real, item_progress)
             for spec in dict.fromkeys(metric.spec for metric in metrics)
         }
         self.ranking: Row = {}

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,6 +124,22 @@ class Samples:
             if not images.isfinite().all():
                 raise UserError(DIVERGED)
             yield to_uint8(images)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a generator makes of latents [N, ...]: with constant noise."""
+
+    generate: Callable[[Tensor], Tensor]
+    latents: Tensor
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    @torch.no_grad()
+    def batches(self) -> Iterator[Tensor]:
+        for latents in self.latents.split(BATCH):
+            yield to_uint8(self.generate(latents).float())
 
 
 def has_batch_norm(module: nn.Module) -> bool:

@@ -14,6 +14,8 @@ from data.store import Store, write_store
 from models.registry import family
 from training.config import RunConfig, resolve
 from training.loop import Trainer
+from training.run_dir import RunDir
+from training.snapshot import save_snapshot
 
 TINY = {"z_dim": 8, "g_channels": (16, 8, 8, 8), "d_channels": (8, 8, 8, 16)}
 TINY_FLAGS = [
@@ -98,3 +100,35 @@ def make_trainer(store: Store, make_config: ConfigMaker) -> TrainerMaker:
         return Trainer(make_config(variant, settings, **training), store)
 
     return make
+
+
+def train(
+    results: Path, store: Store, model: str, variant: str, tiny: dict, started: float
+) -> None:
+    """A run of three steps with a snapshot after each of the last two.
+
+    Its average is made to differ from the weights as trained, and each snapshot from the other.
+    """
+    training = {**TRAINING, "memory_format": "contiguous"}
+    config = resolve(model, variant, tiny, training, store)
+    trainer = Trainer(config, store)
+    run = RunDir.create(results, config)
+    (run.path / "snapshots").mkdir()
+    for step in range(3):
+        trainer.step()
+        with torch.no_grad():
+            for parameter in trainer.average.module.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        trainer.sheet()  # refreshes the average's statistics
+        if step:
+            save_snapshot(run.path / "snapshots", trainer)
+    run.set_status("finished", started=started)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
+    """A folder with `results`: 00000 is a StyleGAN, 00001 a DCGAN and the latest run."""
+    folder = tmp_path_factory.mktemp("trained")
+    train(folder / "results", store, "stylegan", "tiny", TINY_STYLEGAN, started=1.0)
+    train(folder / "results", store, "dcgan", "simple", TINY, started=2.0)
+    return folder

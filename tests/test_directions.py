@@ -32,7 +32,7 @@ from eval.studies.directions import (
 from models.registry import family
 from models.stylegan import StyleGAN
 from tests.conftest import TINY
-from tests.test_latents import Bench, bench, contains, gan, image_of, trained  # noqa: F401
+from tests.test_latents import Bench, bench, contains, gan, image_of  # noqa: F401
 from tests.test_walk import Bright, constant, read_brightness
 from training.run_dir import RunDir
 
@@ -189,8 +189,9 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> None:
     net = random_faces(0, 64)
     nn.init.normal_(net.heads.weight, generator=torch.Generator().manual_seed(0))
     net.card = {"heldout": {}}
-    for place in ("eval.extractors", "eval.attributes"):
-        monkeypatch.setattr(f"{place}.load_faces", lambda: net)
+    # eval.attributes keeps its network: what stands in for it must not be kept.
+    for name in ("eval.extractors.load_faces", "eval.attributes._faces"):
+        monkeypatch.setattr(name, lambda: net)
 
 
 @pytest.mark.usefixtures("heads")

@@ -32,7 +32,7 @@ from eval.studies.gaussian import (
     trend_effects,
     unit_noise,
 )
-from tests.test_latents import Bench, bench, contains, gan, image_of, trained  # noqa: F401
+from tests.test_latents import Bench, bench, contains, gan, image_of  # noqa: F401
 from training.run_dir import RunDir
 from training.sheet import to_uint8
 

@@ -20,7 +20,6 @@ from benchmarks.cli import run_command
 from benchmarks.commands.interpolate import interpolate
 from benchmarks.grids import SCALE
 from data.errors import UserError
-from data.store import Store
 from eval.extractors import Extractor
 from eval.latents import seeded_z
 from eval.path_length import slerp
@@ -29,7 +28,7 @@ from models.dcgan import DCGANOptions
 from models.registry import family
 from models.stylegan import StyleGAN, StyleGANOptions
 from tests.conftest import TINY, TINY_STYLEGAN
-from tests.test_latents import Result, assert_close, contains, image_of, near, train
+from tests.test_latents import Result, assert_close, contains, image_of, near
 from training.run_dir import RunDir
 
 
@@ -270,15 +269,6 @@ def test_labels_stand_above_the_frames(tmp_path: Path) -> None:
 # The command
 
 Bench = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
-    """A folder with `results`: 00000 is a StyleGAN, 00001 a DCGAN and the latest run."""
-    folder = tmp_path_factory.mktemp("trained")
-    train(folder / "results", store, "stylegan", "tiny", TINY_STYLEGAN, started=1.0)
-    train(folder / "results", store, "dcgan", "simple", TINY, started=2.0)
-    return folder
 
 
 @pytest.fixture

@@ -16,17 +16,14 @@ from benchmarks.cli import main
 from benchmarks.grids import SCALE, Panel, in_rows, with_sources, write_grids
 from data.errors import MissingError, UserError
 from data.ranges import in_ranges, whole_numbers
-from data.store import Store
 from eval.latents import images_of, mixing_grid, seeded_z, truncation_grid
 from models.registry import family
 from models.stylegan import StyleGAN, StyleGANOptions
 from models.stylegan.selectors import describe, groups, select
-from tests.conftest import TINY, TINY_STYLEGAN, TRAINING
-from training.config import resolve
-from training.loop import Trainer
+from tests.conftest import TINY_STYLEGAN
 from training.run_dir import RunDir
 from training.sheet import to_uint8
-from training.snapshot import Weights, load_snapshot, save_snapshot
+from training.snapshot import Weights, load_snapshot
 
 AT_64 = (4, 8, 8, 16, 16, 32, 32, 64, 64, 64)
 V1 = (4, 4, 8, 8, 16, 16, 32, 32, 64, 64)
@@ -379,38 +376,6 @@ class Result:
 
 
 Bench = Callable[..., Result]
-
-
-def train(
-    results: Path, store: Store, model: str, variant: str, tiny: dict, started: float
-) -> None:
-    """A run of three steps with a snapshot after each of the last two.
-
-    Its average is made to differ from the weights as trained, and each snapshot from the other.
-    """
-    training = {**TRAINING, "memory_format": "contiguous"}
-    config = resolve(model, variant, tiny, training, store)
-    trainer = Trainer(config, store)
-    run = RunDir.create(results, config)
-    (run.path / "snapshots").mkdir()
-    for step in range(3):
-        trainer.step()
-        with torch.no_grad():
-            for parameter in trainer.average.module.parameters():
-                parameter.add_(0.1 * torch.randn_like(parameter))
-        trainer.sheet()  # refreshes the average's statistics
-        if step:
-            save_snapshot(run.path / "snapshots", trainer)
-    run.set_status("finished", started=started)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
-    """A folder with `results`: 00000 is a StyleGAN, 00001 a DCGAN and the latest run."""
-    folder = tmp_path_factory.mktemp("trained")
-    train(folder / "results", store, "stylegan", "tiny", TINY_STYLEGAN, started=1.0)
-    train(folder / "results", store, "dcgan", "simple", TINY, started=2.0)
-    return folder
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from scipy.stats import mannwhitneyu
 from data.store import Store, write_store
 from eval.images import Pictures
 from eval.studies.neighbours import BLOCK, memorisation, nearest_features, nearest_pixels
-from tests.test_latents import Bench, bench, contains, image_of, trained  # noqa: F401
+from tests.test_latents import Bench, bench, contains, image_of  # noqa: F401
 from training.run_dir import RunDir
 
 RNG = np.random.default_rng(0)

@@ -16,10 +16,8 @@ import benchmarks.studies
 from benchmarks.cli import run_command
 from benchmarks.commands.progress import changes, progress, spread, tiled
 from benchmarks.grids import SCALE
-from data.store import Store
-from tests.conftest import TINY, TINY_STYLEGAN
 from tests.test_interpolate import patches
-from tests.test_latents import Result, contains, image_of, train
+from tests.test_latents import Result, contains, image_of
 from training.run_dir import RunDir
 
 Bench = Callable[..., Result]
@@ -78,15 +76,6 @@ def test_uneven_changes_have_an_interval() -> None:
 
 
 # The command
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
-    """A folder with `results`: 00000 is a StyleGAN, 00001 a DCGAN; each has two snapshots."""
-    folder = tmp_path_factory.mktemp("trained")
-    train(folder / "results", store, "stylegan", "tiny", TINY_STYLEGAN, started=1.0)
-    train(folder / "results", store, "dcgan", "simple", TINY, started=2.0)
-    return folder
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from eval.studies.walk import (
     walk_effects,
     walks,
 )
-from tests.test_latents import Bench, bench, contains, image_of, trained  # noqa: F401
+from tests.test_latents import Bench, bench, contains, image_of  # noqa: F401
 from training.run_dir import RunDir
 
 ONCE = np.ones((1, 12))

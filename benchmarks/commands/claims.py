@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.commands.data import image_progress
 from benchmarks.commands.options import results_option
+from benchmarks.console import item_progress
 from data.errors import MissingError, UserError
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def case_of(run: "RunDir", extractor: "Extractor", against: Path | None, device:
         images=run.config.data["images"],
         ticks=run.rows(STATS),
         extractor=extractor,
-        watch=image_progress,
+        watch=item_progress,
     )
 
 

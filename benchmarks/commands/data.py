@@ -1,15 +1,14 @@
 """`bench data`: make data sets, look at them, split them, hand them on."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.commands.options import json_option
+from benchmarks.console import file_progress, item_progress
+from benchmarks.datasets import import_lines
 from data.errors import UserError
 
 PATH = click.Path(path_type=Path)
@@ -125,7 +124,7 @@ def export(folder: Path, out: Path) -> None:
     from data.store import Store
 
     store = Store(folder)
-    with item_progress(len(store), "image") as progress:
+    with item_progress("exported", len(store)) as progress:
         export_zip(store, out, progress)
     click.echo(f"{out}: {len(store):,} images, {out.stat().st_size:,} bytes")
 
@@ -204,36 +203,9 @@ def faces(count: int, seed: int, out: Path) -> None:
     """
     from data.faces import write_faces
 
-    with item_progress(count, "face") as progress:
+    with item_progress("drawn", count, "face") as progress:
         write_faces(out, count, seed, progress)
     click.echo(f"{out}: {count:,} faces of seed {seed}")
-
-
-def import_lines(card: dict[str, Any]) -> list[str]:
-    """What is worth knowing of an import, a line a kind; nothing for other data sets."""
-    if card.get("kind") != "import":
-        return []
-    from data.codes import NOTES, REJECTIONS
-
-    files = card["files"]
-    lines = [f"source      {source['name']} ({source['kind']})" for source in card["sources"]]
-    lines.append("sizes       " + counted(card["sizes"]))
-    for title, meanings in (("rejected", REJECTIONS), ("notes", NOTES)):
-        for code, count in card[title].items():
-            lines.append(f"{title:<11} {count:,} {code}: {meanings[code]}")
-    lines += [f"ignored     {n:,} {kind}" for kind, n in card["ignored"].items()]
-    if card["duplicates"]:
-        kept = "dropped" if files["duplicates_dropped"] else "kept; --dedupe drops them"
-        lines.append(f"duplicates  {card['duplicates']:,} {kept}")
-    if card["name_collisions"]:
-        lines.append(f"names       {card['name_collisions']:,} differ only in case or Unicode form")
-    if files["not_read"]:
-        lines.append(f"not read    {files['not_read']:,} files beyond --limit")
-    return lines
-
-
-def counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
 
 
 def factor_names(folder: Path) -> list[str]:
@@ -243,42 +215,3 @@ def factor_names(folder: Path) -> list[str]:
         return []
     with path.open(encoding="utf-8") as file:
         return file.readline().strip().split(",")
-
-
-def image_progress(what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    """`item_progress` of images of some kind."""
-    return item_progress(total, "image", what)
-
-
-@contextmanager
-def item_progress(
-    total: int, unit: str, what: str | None = None
-) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal's stderr: call it with the number of items just done.
-
-    Args:
-        what: a label, of a bar that is one of many and leaves nothing behind.
-    """
-    from tqdm import tqdm
-
-    hidden = not sys.stderr.isatty()
-    with tqdm(desc=what, total=total, unit=unit, disable=hidden, leave=what is None) as bar:
-
-        def show(done: int) -> None:
-            bar.update(done)
-
-        yield show
-
-
-@contextmanager
-def file_progress() -> Iterator[Callable[[int, int], None]]:
-    """The same for a total that is known later: call it with files done and files in all."""
-    from tqdm import tqdm
-
-    with tqdm(unit="file", disable=not sys.stderr.isatty()) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.commands.options import json_option, results_option
-from benchmarks.datasets import say
+from benchmarks.console import say
 from data.errors import MissingError, UserError, require
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from benchmarks.commands.data import image_progress
 from benchmarks.commands.drawing import (
     finite,
     measure_option,
@@ -15,6 +14,7 @@ from benchmarks.commands.drawing import (
     source_options,
 )
 from benchmarks.commands.options import run_argument
+from benchmarks.console import item_progress
 from data.errors import UserError
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def measure_path(
     from eval.studies.interpolate import own_path_length, path_features, smoothness
 
     extractor = attribute_extractor(device)
-    rows = smoothness(path_features(extractor, images, image_progress), how["seeds"])
-    rows.append(own_path_length(trained.gan, how["psi"], extractor, image_progress))
+    rows = smoothness(path_features(extractor, images, item_progress), how["seeds"])
+    rows.append(own_path_length(trained.gan, how["psi"], extractor, item_progress))
     table = pd.DataFrame(rows, columns=["measure", "way", "value", "low", "high"])
     about = {"study": "interpolate", **trained.about, **how, **protocol_of(extractor)}
     for path in write_tables(picture, table, about):

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.commands.data import image_progress
 from benchmarks.commands.drawing import (
     measure_option,
     refuse_crowd,
@@ -13,6 +12,7 @@ from benchmarks.commands.drawing import (
     source_options,
 )
 from benchmarks.commands.options import run_argument
+from benchmarks.console import item_progress
 from data.errors import UserError
 from data.ranges import whole_numbers
 
@@ -216,7 +216,7 @@ def reader(extractor: "Extractor", what: str) -> "Read":
     from eval.features import extract
 
     return lambda images: as_vectors(
-        read_attributes(extract(extractor, images, what, image_progress))
+        read_attributes(extract(extractor, images, what, item_progress))
     )
 
 
@@ -310,13 +310,13 @@ def measure_gaussian(
     extractor = attribute_extractor(device)
     sets = real_in(open_data(against)) if against else real_of(data_of(trained.run))
     pictures = next(iter(sets.parts.values()))
-    real = RealFaces.of(extractor, pictures, image_progress)
+    real = RealFaces.of(extractor, pictures, item_progress)
     z = seeded_z(trained.gan, [0])
     noise = unit_noise(range(num), z.shape[1]).to(z.device)
     ways = random_directions(directions, z.shape[1], seed=0).to(z.device)
 
     def see(images: "Images") -> Seen:
-        return look(extractor, images, image_progress)
+        return look(extractor, images, item_progress)
 
     settings = setting_effects(trained.gan, noise, see, real)
     trends = trend_effects(trained.gan, noise, see, real, ways)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from benchmarks.commands.data import image_progress
 from benchmarks.commands.drawing import measure_option, refuse_crowd, seeds_option, source_options
 from benchmarks.commands.options import run_argument
+from benchmarks.console import item_progress
 
 WHO_GIVES = (
     "each image takes the styles of the layers named from B, above it, "
@@ -97,6 +97,6 @@ def mix(
         from eval.studies.mixing import mixing_effects
 
         extractor = attribute_extractor(device)
-        table = mixing_effects(trained.gan, chosen, extractor, watch=image_progress)
+        table = mixing_effects(trained.gan, chosen, extractor, watch=item_progress)
         about = {"study": "mix", **trained.about, **protocol_of(extractor)}
         tell_effects(table, "group", write_tables(path, table, about))

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.commands.data import image_progress
 from benchmarks.commands.drawing import measure_option, seeds_option, source_options
 from benchmarks.commands.options import run_argument
+from benchmarks.console import item_progress
 from data.errors import UserError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def draw_neighbours(
 
     train = Pictures.part(store, "train")
     fakes = to_uint8(images_of(trained.gan.G, seeded_z(trained.gan, seeds))).cpu()
-    known = reference(extractor, train, image_progress).features
+    known = reference(extractor, train, item_progress).features
     near, places = nearest_features(extractor.embed(fakes).cpu().numpy(), known, count)
     near_pixels, pixel_places = nearest_pixels(fakes, train)
 
@@ -151,7 +151,7 @@ def measure_neighbours(
     trained: "Trained", store: "Store", extractor: "Extractor", num: int, picture: Path
 ) -> None:
     """The table of the score against held-out images, where there are any."""
-    from benchmarks.datasets import say
+    from benchmarks.console import say
     from benchmarks.evaluation import REPORT_SEED, real_of
     from benchmarks.studies import write_tables
     from eval.features import extract, reference
@@ -164,10 +164,10 @@ def measure_neighbours(
         say("no score: without held-out images, nothing says how near is too near")
         return
     train = Pictures.part(store, "train")
-    known = reference(extractor, train, image_progress).features
+    known = reference(extractor, train, item_progress).features
 
     def distances(what: str, images: Images) -> "Floats":
-        features = extract(extractor, images, what, image_progress)
+        features = extract(extractor, images, what, item_progress)
         return nearest_features(features, known, 1)[0][:, 0]
 
     fakes = distances("fakes", Samples(trained.gan, num, REPORT_SEED))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.commands.data import image_progress
 from benchmarks.commands.drawing import measure_option, place_options, refuse_crowd, seeds_option
 from benchmarks.commands.options import run_argument
-from benchmarks.datasets import say
+from benchmarks.console import item_progress, say
 from data.errors import UserError
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def measure_changes(
 
     extractor = attribute_extractor(device)
     found = []
-    with image_progress("faces", len(kimgs) * len(FACES)) as progress:
+    with item_progress("faces", len(kimgs) * len(FACES)) as progress:
         for kimg in kimgs:
             found.append(extractor.embed(faces_at(run, kimg, FACES, raw, device)).double().cpu())
             progress(len(FACES))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.commands.options import results_option
-from benchmarks.datasets import open_data, say, training_faces
+from benchmarks.console import say
+from benchmarks.datasets import open_data, training_faces
 from data.errors import MissingError, UserError, require
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.commands.data import image_progress
 from benchmarks.commands.drawing import (
     cutoff_option,
     measure_option,
@@ -16,6 +15,7 @@ from benchmarks.commands.drawing import (
     truncation_in_words,
 )
 from benchmarks.commands.options import run_argument
+from benchmarks.console import item_progress
 
 if TYPE_CHECKING:
     from benchmarks.trained import Trained
@@ -101,7 +101,7 @@ def measure_truncation(
     effects = truncation_effects(trained.gan, psis, cutoff, extractor)
     tell_effects(effects, "psi", write_tables(picture, effects, about))
     real = real_of(data_of(trained.run))
-    quality = truncation_quality(trained.gan, psis, cutoff, real, extractor, watch=image_progress)
+    quality = truncation_quality(trained.gan, psis, cutoff, real, extractor, watch=item_progress)
     click.echo(quality.pivot(index="psi", columns="metric", values="value").to_string())
     file = picture.with_stem(f"{picture.stem}-quality")
     for path in write_tables(file, quality, about):

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from eval.effects import Floats, Vectors, frame
 from eval.faces.targets import TARGETS
+from eval.images import Drawn
 from eval.studies.gaussian import jackknife
-from eval.studies.walk import Drawn, Read, line_effects, on_lines
+from eval.studies.walk import Read, line_effects, on_lines
 from models.registry import GAN
 from models.stylegan.generator import Generator
 

@@ -19,9 +19,8 @@ from eval.effects import Effect, Floats, frame, mean_effect
 from eval.extractors import Extractor
 from eval.features import Features, Watch, reference, unwatched
 from eval.frechet import Moments, frechet_distance
-from eval.images import Images, Pictures
+from eval.images import Drawn, Images, Pictures
 from eval.manifold import manifold
-from eval.studies.walk import Drawn
 from models.registry import GAN
 
 STDS = (0.2, 0.4, 0.7, 1.0)

@@ -4,41 +4,22 @@ One variable of z at a time is the experiment of Radford et al. 2015 (arXiv 1511
 variable i of a base latent is multiplied by K, and all the others stay.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
 from eval.effects import RESAMPLES, Effect, Floats, Vectors, difference, frame, slopes
-from eval.images import BATCH, Images
+from eval.images import Drawn, Images
 from models.registry import GAN
-from training.sheet import to_uint8
 
 FACTORS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # K
 TENTHS = 10
 LEAST_BASES = 8  # of fewer, resamples of the same base alone are no rarity
 
 Read = Callable[[Images], Vectors]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What a generator makes of latents [N, ...]: `eval.images.Images`, with constant noise."""
-
-    generate: Callable[[Tensor], Tensor]
-    latents: Tensor
-
-    def __len__(self) -> int:
-        return len(self.latents)
-
-    @torch.no_grad()
-    def batches(self) -> Iterator[Tensor]:
-        for latents in self.latents.split(BATCH):
-            yield to_uint8(self.generate(latents).float())
 
 
 def tenths(z_dim: int) -> list[int]:
