@@ -1,14 +1,19 @@
 """What people see while they wait: lines and progress bars, all on stderr."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
 
+# Where torchrun has started several of us for one run, the first speaks.
+SPEAKS = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["RANK"] == "0"
+
 
 def say(line: str) -> None:
-    click.echo(line, err=True)
+    if SPEAKS:
+        click.echo(line, err=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from data.augment import Augmentation
+from data.shard import mine
 from data.store import Store
 
 
@@ -36,9 +37,11 @@ class Batches:
         self._order = torch.empty(0, dtype=torch.int64)
 
     def at(self, seed: int, nimg: int, count: int) -> Tensor:
-        """The `count` images that follow `nimg` others: float [count, 3, 64, 64] in [-1, 1].
+        """This process's part of the `count` images that follow `nimg` others: float
+        [count / processes, 3, 64, 64] in [-1, 1].
 
-        Mirror and augmentations draw from torch's global generator.
+        Mirror and augmentations draw from torch's global generator, for all of the images: how
+        much an augmentation draws depends on what it draws.
         """
         # Several times as fast as indexing: [count, 3, 64, 64], uint8.
         images = torch.index_select(self._images, 0, self.rows(seed, nimg, count))
@@ -47,7 +50,7 @@ class Batches:
             images = torch.where(flip, images.flip(3), images)
         for augmentation in self.augmentations:
             images = augmentation(images)
-        return images.float().div_(127.5).sub_(1)
+        return mine(images).float().div_(127.5).sub_(1)
 
     def rows(self, seed: int, nimg: int, count: int) -> Tensor:
         """The rows of the `count` images after `nimg` others, int64 [count]; epochs may meet."""

@@ -6,6 +6,8 @@ Unlike real-only augmentations it does not leak into the samples, and G learns t
 import torch
 from torch import Tensor
 
+from data.shard import mine, whole
+
 SHIFT = 1 / 8  # of the image's size, at most
 
 
@@ -16,7 +18,8 @@ def diffaug(images: Tensor) -> Tensor:
 
 def change_colours(images: Tensor) -> Tensor:
     """Brightness +- 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5."""
-    drawn = torch.rand(3, len(images), 1, 1, 1, dtype=images.dtype, device=images.device)
+    shape = (3, whole(len(images)), 1, 1, 1)
+    drawn = map(mine, torch.rand(shape, dtype=images.dtype, device=images.device))
     brightness, saturation, contrast = drawn  # [N, 1, 1, 1] each, in [0, 1)
     images = images + (brightness - 0.5)
     grey = images.mean(1, keepdim=True)
@@ -38,6 +41,7 @@ def _shift_matrices(images: Tensor, size: int) -> Tensor:
     A product with it copies exactly, and its gradient, unlike an index's, adds in a fixed order.
     """
     most = round(size * SHIFT)
-    shift = torch.randint(-most, most + 1, (len(images), 1, 1, 1), device=images.device)
+    shape = (whole(len(images)), 1, 1, 1)
+    shift = mine(torch.randint(-most, most + 1, shape, device=images.device))
     place = torch.arange(size, device=images.device)
     return (place[:, None] == place + shift).to(images.dtype)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from data.shard import mine, whole
+
 
 class AdversarialLoss(NamedTuple):
     """One loss.
@@ -90,7 +92,7 @@ def input_gradients(D: Discriminator, images: Tensor) -> Tensor:
 
 def gradient_penalty(D: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
     """E (|grad D(x)| - 1)^2 at x uniform between a real and a fake (1704.00028 eq. 3)."""
-    alpha = torch.rand(len(real), 1, 1, 1, device=real.device)
+    alpha = mine(torch.rand(whole(len(real)), 1, 1, 1, device=real.device))
     between = torch.lerp(fake.detach().float(), real.float(), alpha)
     norms = input_gradients(D, between).flatten(1).norm(dim=1)  # [N]
     return (norms - 1).square().mean()

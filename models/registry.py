@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from data.errors import UserError
+from data.shard import mine, whole
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,11 @@ class Phase:
     """One kind of optimiser step: training is phases taken in turn.
 
     Attributes:
-        name: what stats and logs call it, such as "D" or "R1".
+        name: what stats and logs call it, such as "R1"; every family has a "D" and a "G".
         optimizer: moves the weights. Phases may share one.
         loss: takes a batch of reals, float [N, 3, H, W] in [-1, 1], and returns the scalar to
-            minimise and the named scalars to record. It draws from torch's global generator only.
+            minimise and the named scalars to record, `loss_d` and `loss_g` among them. It draws
+            from torch's global generator only.
         lr: the learning rate, from the images seen and the updates this phase has made.
         interval: a turn every so many steps.
     """
@@ -39,18 +41,24 @@ class GAN(ABC):
     Attributes:
         G: z, float [N, z_dim], to images, float [N, 3, H, W] in [-1, 1].
         D: images to logits, float [N].
+        z_dim: numbers in a latent.
     """
 
     G: nn.Module
     D: nn.Module
+    z_dim: int
 
-    @abstractmethod
     def sample_z(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Latents, float [count, z_dim], on G's device.
+        """Latents from N(0, 1), float [count, z_dim], on G's device.
 
-        Drawn there from torch's global generator, or where the given one lives: from a CPU's, they
-        are the same on every device.
+        Drawn there from torch's global generator, as this process's part of a batch, or where the
+        given one lives: from a CPU's, they are the same on every device.
         """
+        device = next(self.G.parameters()).device
+        if generator:
+            z = torch.randn(count, self.z_dim, generator=generator, device=generator.device)
+            return z.to(device)
+        return mine(torch.randn(whole(count), self.z_dim, device=device))
 
     @abstractmethod
     def phases(self) -> list[Phase]:
@@ -76,9 +84,13 @@ class Variant:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
-def option(default: Any, help: str) -> Any:
-    """A field of a family's options, with the line that explains it."""
-    return field(default=default, metadata={"help": help})
+def option(default: Any, help: str, *, network: bool = False) -> Any:
+    """A field of a family's options, with the line that explains it.
+
+    Args:
+        network: it makes the layers; the others say how they are trained.
+    """
+    return field(default=default, metadata={"help": help, "network": network})
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,17 @@ class Family:
         for name in settings:
             known(name, fields, "--set")
         return self.options(**{**self.variants[variant].options, **settings})
+
+    def training_of(self, variant: str) -> dict[str, Any]:
+        """The options with which a variant is trained: all but those that make its layers."""
+        resolved = self.resolve(variant, {})
+        return {name: getattr(resolved, name) for name in self.training_options}
+
+    @property
+    def training_options(self) -> list[str]:
+        """The names of the options that do not make layers."""
+        options = dataclasses.fields(self.options)
+        return [option.name for option in options if not option.metadata["network"]]
 
 
 FAMILIES: dict[str, Family] = {}

@@ -28,6 +28,7 @@ from data.files import (
     storage_errors,
     write_json,
 )
+from training.world import by_writer
 
 KEPT = 2
 MANIFEST = "manifest.json"
@@ -44,6 +45,7 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+@by_writer
 def save_checkpoint(
     folder: Path, weights: Mapping[str, Tensor], state: Mapping[str, Any], healthy: bool
 ) -> None:

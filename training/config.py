@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,8 +75,11 @@ class RunConfig:
     Attributes:
         options: the model family's own dataclass.
         data: `name` and `path` of the store, `sha256` of its pixels, how many `images` are
-            trained on and `heldout`, `rows_sha256` of the rows trained on.
+            trained on and `heldout`, `rows_sha256` of the rows trained on; `subset`, where these
+            are a draw, and `role`, where a recipe asked for one.
         measure: what is measured at snapshots, for whoever hands the trainer its callback.
+        recipe: what made this configuration: `name`, `budget` as a share, `kimg` of the whole, and
+            `role` of the data; nothing for a plain run.
     """
 
     model: str
@@ -84,6 +88,7 @@ class RunConfig:
     training: TrainConfig
     data: Mapping[str, Any]
     measure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -98,9 +103,10 @@ class RunConfig:
             TrainConfig(**_tuples(saved["training"])),
             saved["data"],
             saved.get("measure", {}),
+            saved.get("recipe", {}),
         )
 
-    def refuse_changes(self, other: "RunConfig") -> None:
+    def refuse_changes(self, other: "RunConfig", flag: str = "--resume") -> None:
         """Allow a resumed run only a longer `kimg`, data that moved but did not change, and other
         measurements.
 
@@ -116,8 +122,8 @@ class RunConfig:
         ]
         if changed:
             raise UserError(
-                f"--resume: this run was started otherwise: {'; '.join(changed)}. Drop those flags "
-                "to go on with it, or start a new run without --resume"
+                f"{flag}: this run was started otherwise: {'; '.join(changed)}. Drop those flags "
+                f"to go on with it, or start a new run without {flag}"
             )
         if other.training.kimg < self.training.kimg:
             raise UserError(
@@ -152,9 +158,13 @@ def resolve(
     return dataclasses.replace(chosen, data=data_identity(store))
 
 
-def data_identity(store: Store) -> dict[str, Any]:
+def data_identity(store: Store, role: str | None = None) -> dict[str, Any]:
     """What tells one training set from another: a `RunConfig`'s `data`."""
+    asked = {"role": role} if role else {}
+    drawn = {"subset": store.drawn} if store.drawn else {}
     return {
+        **asked,
+        **drawn,
         "name": store.name,
         "path": str(store.folder.resolve()),
         "sha256": store.card["sha256"],
@@ -184,6 +194,45 @@ def parse_settings(options: type, assignments: typing.Iterable[str]) -> dict[str
     return settings
 
 
+def typed_settings(kind: type, table: Mapping[str, Any]) -> dict[str, Any]:
+    """A TOML table to the typed values of a dataclass's fields.
+
+    Raises:
+        UserError: there is no such field, or a value is of another kind.
+    """
+    hints = typing.get_type_hints(kind)
+    settings = {}
+    for name, value in table.items():
+        hint = _plain(hints[known(name, hints, "key")])
+        try:
+            settings[name] = _typed(hint, value)
+        except ValueError:
+            raise UserError(f"{name} = {value!r}: {_describe(hint)} is needed") from None
+    return settings
+
+
+def _plain(kind: Any) -> Any:
+    """What stands for a type in TOML, which has tables, and no null."""
+    if typing.get_origin(kind) is types.UnionType:
+        kind = typing.get_args(kind)[0]
+    return dict if typing.get_origin(kind) is Mapping else kind
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple and isinstance(value, list):
+        if Ellipsis not in arguments and len(value) != len(arguments):
+            raise ValueError(value)
+        return tuple(_typed(arguments[0], item) for item in value)
+    if origin is Literal and value in arguments:
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(value)
+    return value
+
+
 def _parse(kind: Any, text: str) -> Any:
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) is tuple:
@@ -208,7 +257,8 @@ def _describe(kind: Any) -> str:
         return f"a list such as 512,256 ({_describe(arguments[0])} each)"
     if typing.get_origin(kind) is Literal:
         return f"one of {', '.join(arguments)}"
-    return {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "text")
+    words = {bool: "true or false", int: "a whole number", float: "a number", dict: "a table"}
+    return words.get(kind, "text")
 
 
 def _tuples(saved: Mapping[str, Any]) -> dict[str, Any]:

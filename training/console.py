@@ -7,6 +7,7 @@ from typing import Self
 from tqdm import tqdm
 
 from data.files import storage_errors
+from training.world import by_writer, is_writer
 
 
 class Console:
@@ -21,9 +22,10 @@ class Console:
             unit_scale=True,
             smoothing=0.05,
             dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
+            disable=not (is_writer() and sys.stderr.isatty()),
         )
 
+    @by_writer
     def say(self, line: str) -> None:
         with storage_errors(self._log), self._log.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from data.errors import MissingError
+from data.shard import processes
 from data.versions import versions
+from training.world import local_processes
 
 PACKAGES = (
     "gan-versus",
@@ -32,6 +34,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "versions": versions(PACKAGES),
         "hardware": hardware(device),
         "threads": torch.get_num_threads(),
+        "processes": processes(),
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "tf32": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
     }
@@ -41,18 +44,27 @@ def resolve_device(name: str) -> str:
     """`auto` to the GPU where there is one; other names to themselves.
 
     Raises:
-        MissingError: a GPU is asked for, and there is none.
+        MissingError: a GPU is asked for, and there is none, or none for each process.
     """
-    if name == "cuda" and not torch.cuda.is_available():
+    gpus = torch.cuda.device_count()
+    if name == "cuda" and not gpus:
         raise MissingError("--device cuda: no CUDA device is visible; a new run can use cpu")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    device = ("cuda" if gpus else "cpu") if name == "auto" else name
+    if device == "cuda" and local_processes() > gpus:
+        raise MissingError(
+            f"--nproc-per-node {local_processes()}: it takes a GPU a process, and {gpus} can be "
+            "seen; start fewer, or use --device cpu"
+        )
+    return device
 
 
 def hardware(device: torch.device) -> str:
-    """The processor that does the work, such as "NVIDIA A100" or "Xeon (2 threads)"."""
+    """What does the work, such as "NVIDIA A100", "8 x NVIDIA A100" or "Xeon (2 threads)"."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{_cpu_name()} ({torch.get_num_threads()} threads)"
+        one = torch.cuda.get_device_name(device)
+    else:
+        one = f"{_cpu_name()} ({torch.get_num_threads()} threads)"
+    return one if processes() == 1 else f"{processes()} x {one}"
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:

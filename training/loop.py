@@ -12,8 +12,11 @@ from torch import Tensor
 
 from data.augment import Augmentation
 from data.batches import Batches
+from data.errors import UserError
+from data.shard import processes
 from data.store import Store
 from models.registry import Phase, family
+from training import world
 from training.average import Average
 from training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from training.config import RunConfig
@@ -68,19 +71,22 @@ def train(
         console.advance(trainer.nimg)
 
         if trainer.crossed(before, config.tick_kimg):
-            tick = trainer.tick()
+            tick = world.broadcast(trainer.tick())
             run.append(STATS, tick)
             console.say(tick_line(tick))
             if ending := verdict(run, trainer, console, tick):
                 return ending
 
-        stopping = stop.signal is not None and trainer.nimg < config.nimg
+        stopping, save_due = world.any_of(
+            stop.signal is not None and trainer.nimg < config.nimg,
+            time.monotonic() - saved_at > config.save_minutes * 60,
+        )
         snapshot_due = trainer.crossed(before, config.snap_kimg)
         if snapshot_due:
             write_sheet(run.path / f"fakes_{trainer.nimg:09d}.png", trainer.sheet())
             save_snapshot(run.path / "snapshots", trainer)
             record(run, trainer)
-        if snapshot_due or stopping or time.monotonic() - saved_at > config.save_minutes * 60:
+        if snapshot_due or stopping or save_due:
             trainer.save(run)
             saved_at = time.monotonic()
         if snapshot_due:
@@ -112,6 +118,7 @@ def verdict(run: RunDir, trainer: "Trainer", console: Console, tick: dict[str, A
     rollbacks = trainer.rollbacks + 1
     trainer.load(load_checkpoint(run.path / "checkpoints", console.say, healthy=True))
     trainer.rollbacks = rollbacks
+    world.meet()  # before the writer removes what another may still be reading
     run.forget_after(trainer.nimg, rollbacks)
     record("rollback")
     trainer.save(run)
@@ -123,7 +130,8 @@ class Trainer:
     """A GAN being trained: its whole state, one step, and a look at it.
 
     Randomness comes from (seed, images seen): a step reseeds torch's global generator from them,
-    so that a run which was interrupted is the run which was not.
+    so that a run which was interrupted is the run which was not. Where several processes train
+    (`training.world`), each has one of these, and all hold the same.
 
     Attributes:
         gan: G and D.
@@ -139,8 +147,13 @@ class Trainer:
 
         Raises:
             MissingError: the configuration asks for a GPU, and there is none.
+            UserError: the processes of this run cannot have equal parts of a batch.
         """
         training = config.training
+        if training.batch % processes():
+            raise UserError(
+                f"--batch {training.batch}: {processes()} processes share it; make it a multiple"
+            )
         self.config = config
         self.device = torch.device(resolve_device(training.device))
         if self.device.type == "cuda":
@@ -202,6 +215,7 @@ class Trainer:
                 finite = finite & self.update(phase, reals)
         self.nimg += count
         self.steps += 1
+        world.average_(self.guard.buffers, torch.float64)
         self.average.update(self.nimg, count)
         self.guard.end_step(finite, scale)
         self.seconds += time.perf_counter() - started
@@ -212,7 +226,7 @@ class Trainer:
             torch.compiler.cudagraph_mark_step_begin()
 
     def real_batch(self, count: int) -> Tensor:
-        """The next batch of reals, float [count, 3, H, W] in [-1, 1]."""
+        """This process's part of the next `count` reals, float [N, 3, H, W] in [-1, 1]."""
         return self.batches.at(self.seed, self.nimg, count).to(memory_format=self.memory_format)
 
     def wait(self) -> None:
@@ -233,10 +247,13 @@ class Trainer:
         with self.autocast():
             loss, stats = phase.loss(reals)
         self.scaler.scale(loss).backward()
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        stats = {name: value.detach() for name, value in stats.items()}
+        world.average_([*gradients, *stats.values()])
         self.scaler.unscale_(phase.optimizer)
         # The scaler's own finding, so that what is counted is exactly what is skipped.
         (found_inf,) = self.scaler._found_inf_per_device(phase.optimizer).values()
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        norm = torch.nn.utils.get_total_norm(gradients)
         self.scaler.step(phase.optimizer)
         self.scaler.update(None if self._is_fp16 else 1.0)
         self.meter.add({**stats, f"grad_norm_{phase.name.lower()}": norm})

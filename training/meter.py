@@ -41,26 +41,29 @@ class FiniteGuard:
     statistics, running means.
 
     The weights need no undoing: the optimiser skips such a step (GradScaler hands it the finding).
+
+    Attributes:
+        buffers: those of floating point.
     """
 
     COUNTS = ("nonfinite_steps", "streak", "longest_streak", "scaler_warmups")
 
     def __init__(self, modules: Iterable[nn.Module], device: torch.device) -> None:
-        self._buffers = [b for m in modules for b in m.buffers() if b.is_floating_point()]
-        self._before = [buffer.clone() for buffer in self._buffers]
+        self.buffers = [b for m in modules for b in m.buffers() if b.is_floating_point()]
+        self._before = [buffer.clone() for buffer in self.buffers]
         self.counts = torch.zeros(len(self.COUNTS), dtype=torch.int64, device=device)
 
     def begin_step(self) -> None:
         """Remember the statistics."""
-        if self._buffers:
-            torch._foreach_copy_(self._before, self._buffers)
+        if self.buffers:
+            torch._foreach_copy_(self._before, self.buffers)
 
     def end_step(self, finite: Tensor, scale: Tensor) -> None:
         """Count a step, given whether all of it was finite and the loss scale it ran at.
 
         Above scale 1, an overflow is the fp16 scaler finding its level: it counts apart.
         """
-        for buffer, before in zip(self._buffers, self._before, strict=True):
+        for buffer, before in zip(self.buffers, self._before, strict=True):
             buffer.copy_(torch.where(finite, buffer, before))
         warmup = ~finite & (scale > 1)
         bad = ~finite & ~warmup

@@ -5,17 +5,19 @@ import time
 from typing import Any
 
 from data.errors import UserError
+from data.shard import processes
 from data.store import Store
 from models.registry import Phase
 from training.config import RunConfig
 from training.environment import resolve_device
 from training.loop import Trainer
+from training.world import broadcast
 
 CHOICES = {
     "cpu": [("fp32", "contiguous"), ("fp32", "channels_last"), ("bf16", "channels_last")],
     "cuda": [("fp32", "channels_last"), ("bf16", "channels_last"), ("fp16", "channels_last")],
 }
-CPU_TRIAL_BATCH = 8
+CPU_TRIAL_BATCH = 8  # a process
 TRIAL_ROUNDS = {"cpu": 3, "cuda": 20}
 
 
@@ -48,8 +50,9 @@ def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
     if len(fitting) == 1:
         (only,) = fitting
         return chosen(*only), f"device {device}, {' '.join(only)}"
-    batch = min(CPU_TRIAL_BATCH, training.batch) if device == "cpu" else training.batch
-    times = {choice: seconds_per_image(chosen(*choice, batch=batch), store) for choice in fitting}
+    most = CPU_TRIAL_BATCH * processes() if device == "cpu" else training.batch
+    batch = min(most, training.batch)
+    times = broadcast({c: seconds_per_image(chosen(*c, batch=batch), store) for c in fitting})
     best = min(times, key=lambda choice: times[choice])
     timings = ", ".join(f"{' '.join(c)} {1000 * t:.1f}" for c, t in times.items())
     return chosen(*best), f"device {device}, {' '.join(best)} (ms an image: {timings})"

@@ -28,6 +28,7 @@ from data.errors import MissingError, UserError
 from data.files import read_json, storage_errors, sweep_partial, write_atomic, write_json
 from training.config import RunConfig
 from training.environment import describe
+from training.world import broadcast, by_writer, is_writer
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
@@ -43,18 +44,27 @@ class RunDir:
         self.path = path
 
     @classmethod
-    def create(cls, results: Path, config: RunConfig) -> "RunDir":
-        """Make the next free `NNNNN-model-variant-data` under `results`."""
+    def create(cls, results: Path, config: RunConfig, name: str | None = None) -> "RunDir":
+        """Make `name` under `results`, or by default the next free `NNNNN-model-variant-data`.
+
+        Raises:
+            UserError: something else has that name.
+        """
+        return cls(broadcast(cls._make(results, config, name) if is_writer() else results))
+
+    @staticmethod
+    def _make(results: Path, config: RunConfig, name: str | None) -> Path:
         label = re.sub(r"[^\w.-]+", "_", f"{config.model}-{config.variant}-{config.data['name']}")
         with storage_errors(results):
             results.mkdir(parents=True, exist_ok=True)
             with FileLock(results / ".lock"):  # two runs started together get two numbers
                 taken = [int(p.name[:5]) for p in results.iterdir() if re.match(r"\d{5}-", p.name)]
-                path = results / f"{max(taken, default=-1) + 1:05d}-{label}"
-                path.mkdir()
-        run = cls(path)
-        write_json(path / CONFIG, config.to_dict())
-        return run
+                path = results / (name or f"{max(taken, default=-1) + 1:05d}-{label}")
+                path.mkdir(exist_ok=name is not None)
+                if not all(file.name.startswith(".") for file in path.iterdir()):
+                    raise UserError(f"--name {name}: {path} is there already; choose another")
+                write_json(path / CONFIG, config.to_dict())
+        return path
 
     @classmethod
     def find(cls, results: Path, run: str, model: str | None = None) -> "RunDir":
@@ -139,6 +149,7 @@ class RunDir:
         existing = ", ".join(f"{int(path.stem) / 1000:.10g}" for path in paths)
         raise MissingError(f"{flag} {kimg:g}: {self.path} has no snapshot there; it has {existing}")
 
+    @by_writer
     def begin(self, config: RunConfig, nimg: int, device: torch.device) -> None:
         """Record that training starts, or goes on, from `nimg` images."""
         write_json(self.path / CONFIG, config.to_dict())
@@ -147,18 +158,22 @@ class RunDir:
         status = {"state": "running", "nimg": nimg, "started": time.time()}
         write_json(self.path / "status.json", status)
 
+    @by_writer
     def set_status(self, state: str, **details: Any) -> None:
         """Record where the run stands, keeping what is not named."""
         write_json(self.path / "status.json", {**self.status, "state": state, **details})
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; the lock dies with it.
+        """Hold the run for this process, or the writer's; the lock dies with it.
 
         Raises:
             UserError: another process is training it.
             MissingError: the folder cannot be written to.
         """
+        if not is_writer():
+            yield
+            return
         lock = FileLock(self.path / ".lock", timeout=1)  # whoever only looks lets go at once
         try:
             with storage_errors(self.path):
@@ -187,6 +202,7 @@ class RunDir:
         except OSError:  # a folder that only root may write to: nobody trains there
             return False
 
+    @by_writer
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a line to one of the .jsonl files. What is not finite has no JSON form: null."""
         line = json.dumps({name: _finite(value) for name, value in row.items()}) + "\n"
@@ -209,6 +225,7 @@ class RunDir:
                 rows.append(json.loads(line))
         return [row for row in rows if isinstance(row, dict)]
 
+    @by_writer
     def forget_after(self, nimg: int, rollbacks: int) -> None:
         """Drop what was recorded beyond a checkpoint, before training goes on from it.
 

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from data.files import write_atomic
+from training.world import by_writer
 
 COLUMNS = 8
 
@@ -17,6 +18,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+@by_writer
 def write_sheet(path: Path, images: Tensor) -> None:
     """Write uint8 [N, 3, H, W] as a PNG grid of eight columns; what is left of a row is black."""
     count, channels, height, width = images.shape

@@ -12,6 +12,7 @@ from data.files import matches_digest, write_with_digest
 from models.registry import GAN, family
 from training.checkpoint import serialise
 from training.config import RunConfig
+from training.world import by_writer
 
 if TYPE_CHECKING:
     from training.loop import Trainer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Weights = Literal["raw", "ema"]
 
 
+@by_writer
 def save_snapshot(folder: Path, trainer: "Trainer") -> None:
     """Write `<nimg>.safetensors` and its SHA-256, as `sha256sum --check` reads it.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from data.errors import UserError, require
+from data.shard import mine, whole
 from models.dcgan.networks import (
     Discriminator,
     Generator,
@@ -30,13 +31,20 @@ CLIPS = ("grad_clip", "weight_clip")
 class DCGANOptions:
     """Everything of a DCGAN that can be set with `bench run --set NAME=VALUE`."""
 
-    network: Literal["dcgan", "sapienza"] = option("dcgan", "layers: Radford's, or Keras's")
-    z_dim: int = option(128, "numbers in a latent")
-    g_channels: tuple[int, ...] = option((512, 256, 128, 64), "G's maps, from 4 px up")
-    d_channels: tuple[int, ...] = option((64, 128, 256, 512), "D's maps, from 32 px down")
-    g_bias: bool = option(False, "convolutions of G have a bias")
+    network: Literal["dcgan", "sapienza"] = option(
+        "dcgan", "layers: Radford's, or Keras's", network=True
+    )
+    z_dim: int = option(128, "numbers in a latent", network=True)
+    g_channels: tuple[int, ...] = option(
+        (512, 256, 128, 64), "G's maps, from 4 px up", network=True
+    )
+    d_channels: tuple[int, ...] = option(
+        (64, 128, 256, 512), "D's maps, from 32 px down", network=True
+    )
+    g_bias: bool = option(False, "convolutions of G have a bias", network=True)
     d_bias: bool = option(False, "convolutions of D have a bias")
-    d_slope: float = option(0.2, "LeakyReLU's negative slope in D")
+    g_slope: float = option(0.0, "LeakyReLU's negative slope in G; 0 is ReLU", network=True)
+    d_slope: float = option(0.2, "LeakyReLU's negative slope in D", network=True)
     d_norm: bool = option(True, "batch norm in D")
     d_first_norm: bool = option(True, "batch norm on D's first layer too")
     init: Literal["dcgan", "glorot", "torch"] = option("dcgan", "how weights start")
@@ -61,6 +69,7 @@ class DCGANOptions:
     weight_clip: float = option(0.0, "each weight of D is clipped to +- this; 0 is off")
     lr_decay: float = option(0.0, "inverse-time decay: lr / (1 + this * updates)")
     lr_milestones_kimg: tuple[float, ...] = option((), "at each, lr is multiplied by lr_gamma")
+    lr_d_milestones_kimg: tuple[float, ...] = option((), "... and at these, D's alone")
     lr_gamma: float = option(0.75, "see lr_milestones_kimg")
 
     critic_steps: int = option(1, "steps of D for one of G")
@@ -98,11 +107,14 @@ class DCGANOptions:
         if not all(0 <= share < 1 for share in (*self.betas, self.alpha)):
             raise UserError("--set betas and alpha: they are shares, at least 0 and below 1")
 
-    def lr(self, base: float) -> Callable[[int, int], float]:
-        """The schedule of a base rate: (images seen, updates made) -> learning rate."""
+    def lr(self, base: float, *more_kimg: float) -> Callable[[int, int], float]:
+        """The schedule of a base rate, with further milestones of its own: (images seen, updates
+        made) -> learning rate.
+        """
+        milestones = [1000 * kimg for kimg in (*self.lr_milestones_kimg, *more_kimg)]
 
         def schedule(nimg: int, updates: int) -> float:
-            passed = sum(nimg >= kimg * 1000 for kimg in self.lr_milestones_kimg)
+            passed = sum(nimg >= milestone for milestone in milestones)
             return base * self.lr_gamma**passed / (1 + self.lr_decay * updates)
 
         return schedule
@@ -172,6 +184,20 @@ VARIANTS: Mapping[str, Variant] = {
         "a modern baseline: logistic loss and R1, no batch norm in D",
         {"loss": "logistic", "d_norm": False, "d_bias": True, "r1_gamma": 1.0},
     ),
+    "tiny": Variant(
+        "r1 at half its width, for a CPU",
+        {
+            "g_channels": (256, 128, 64, 32),
+            "d_channels": (32, 64, 128, 256),
+            "d_norm": False,
+            "d_bias": True,
+            "loss": "logistic",
+            "r1_gamma": 1.0,
+            "lr_d": 8e-4,
+            "lr_g": 8e-4,
+        },
+        {"batch": 16},
+    ),
 }
 
 
@@ -181,12 +207,13 @@ class DCGAN(GAN):
 
     def __init__(self, options: DCGANOptions) -> None:
         self.options = options
+        self.z_dim = options.z_dim
         self.loss = LOSSES[options.loss]
         if options.network == "sapienza":
             self.G = sapienza_generator(options.z_dim)
             self.D = sapienza_discriminator()
         else:
-            self.G = Generator(options.z_dim, options.g_channels, options.g_bias)
+            self.G = Generator(options.z_dim, options.g_channels, options.g_bias, options.g_slope)
             self.D = Discriminator(
                 options.d_channels,
                 options.d_bias,
@@ -199,9 +226,7 @@ class DCGAN(GAN):
         self._seen_fakes: Tensor | None = None  # between D's turn and G's, with reuse_fakes
 
     def sample_z(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        device = next(self.G.parameters()).device
-        drawn_on = generator.device if generator else device
-        z = torch.randn(count, self.options.z_dim, generator=generator, device=drawn_on).to(device)
+        z = super().sample_z(count, generator)
         return z * self.options.latent_std + self.options.latent_mean
 
     def phases(self) -> list[Phase]:
@@ -210,11 +235,10 @@ class DCGAN(GAN):
         g_optimizer = self._optimizer(self.G, options.g_optimizer, options.lr_g)
         if options.weight_clip:
             d_optimizer.register_step_post_hook(lambda *_: self._clip_weights())
-        phases = [Phase("D", d_optimizer, self.d_loss, options.lr(options.lr_d))]
+        d_lr = options.lr(options.lr_d, *options.lr_d_milestones_kimg)
+        phases = [Phase("D", d_optimizer, self.d_loss, d_lr)]
         if options.r1_gamma:
-            phases += [
-                Phase("R1", d_optimizer, self.r1, options.lr(options.lr_d), options.r1_interval)
-            ]
+            phases += [Phase("R1", d_optimizer, self.r1, d_lr, options.r1_interval)]
         g_lr = options.lr(options.lr_g)
         return [*phases, Phase("G", g_optimizer, self.g_loss, g_lr, options.critic_steps)]
 
@@ -269,7 +293,8 @@ class DCGAN(GAN):
     def _label_noise(self, logits: Tensor) -> Tensor:
         if not self.options.soft_labels:
             return torch.zeros_like(logits)
-        return self.options.soft_labels * torch.rand_like(logits)
+        noise = mine(torch.rand(whole(len(logits)), device=logits.device))
+        return self.options.soft_labels * noise
 
     def _clip_weights(self) -> None:
         with torch.no_grad():

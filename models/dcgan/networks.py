@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from data.shard import mine, whole
 
 
 class Project(nn.ConvTranspose2d):
@@ -24,11 +27,12 @@ class Project(nn.ConvTranspose2d):
 class Generator(nn.Module):
     """4x4 transposed convolutions: the first makes a 4x4 map of z, each other doubles it."""
 
-    def __init__(self, z_dim: int, channels: Sequence[int], bias: bool) -> None:
+    def __init__(self, z_dim: int, channels: Sequence[int], bias: bool, slope: float = 0.0) -> None:
         super().__init__()
         layers: list[nn.Module] = [Project(z_dim, channels[0], bias)]
         for inputs, outputs in pairwise([*channels, 3]):
-            layers += [nn.BatchNorm2d(inputs), nn.ReLU(inplace=True)]
+            activation = nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
+            layers += [nn.BatchNorm2d(inputs), activation]
             layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
@@ -82,6 +86,14 @@ def sapienza_generator(z_dim: int) -> nn.Module:
     )
 
 
+class Dropout(nn.Dropout):
+    """Dropout of which every process of a run draws the whole batch's mask."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        ones = x.new_ones(whole(len(x)), *x.shape[1:])
+        return x * mine(F.dropout(ones, self.p, self.training))
+
+
 def sapienza_discriminator() -> nn.Module:
     """The textbook discriminator for Keras: convolutions without padding, and dropout."""
     slope = SAPIENZA_SLOPE
@@ -91,7 +103,7 @@ def sapienza_discriminator() -> nn.Module:
     return nn.Sequential(
         *layers,
         nn.Flatten(),
-        nn.Dropout(SAPIENZA_DROPOUT),
+        Dropout(SAPIENZA_DROPOUT),
         nn.Linear(128 * 6 * 6, 1),
         nn.Flatten(0),  # [N, 1] -> [N]
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from data.errors import UserError, require
+from data.shard import mine, whole
 from models.diffaug import diffaug
 from models.losses import LOSSES, differentiable_twice, frozen, r1_penalty
 from models.registry import GAN, Phase, Variant, option, register
@@ -25,14 +26,18 @@ PATH_DECAY = 0.01
 class StyleGANOptions:
     """Everything of a StyleGAN that can be set with `bench run --set NAME=VALUE`."""
 
-    network: Literal["style2", "style1"] = option("style2", "layers: StyleGAN2's, or the first's")
-    z_dim: int = option(512, "numbers in a latent")
-    w_dim: int = option(512, "numbers in a style")
-    mapping_layers: int = option(8, "dense layers from z to w")
+    network: Literal["style2", "style1"] = option(
+        "style2", "layers: StyleGAN2's, or the first's", network=True
+    )
+    z_dim: int = option(512, "numbers in a latent", network=True)
+    w_dim: int = option(512, "numbers in a style", network=True)
+    mapping_layers: int = option(8, "dense layers from z to w", network=True)
     mapping_lr: float = option(0.01, "multiplies the mapping's learning rate")
-    channel_base: int = option(8192, "maps are this / resolution, channel_max at most")
-    channel_max: int = option(256, "see channel_base")
-    grow: bool = option(False, "start at 8 px and grow to 64; of style1")
+    channel_base: int = option(
+        8192, "maps are this / resolution, channel_max at most", network=True
+    )
+    channel_max: int = option(256, "see channel_base", network=True)
+    grow: bool = option(False, "start at 8 px and grow to 64; of style1", network=True)
     grow_kimg: float = option(600.0, "at each resolution, and again fading to the next")
 
     lr: float = option(2.5e-3, "learning rate of both networks")
@@ -121,6 +126,7 @@ class StyleGAN(GAN):
 
     def __init__(self, options: StyleGANOptions) -> None:
         self.options = options
+        self.z_dim = options.z_dim
         impl = options.ops
         mapping = Mapping(
             options.z_dim, options.w_dim, options.mapping_layers, options.mapping_lr, impl
@@ -131,13 +137,6 @@ class StyleGAN(GAN):
         self.D = networks.Discriminator(*sizes)
         self.loss = LOSSES["logistic"]
         self.schedule(0, 0)
-
-    def sample_z(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        device = self.G.w_avg.device
-        drawn_on = generator.device if generator else device
-        return torch.randn(count, self.options.z_dim, generator=generator, device=drawn_on).to(
-            device
-        )
 
     def networks(self) -> list[nn.Module]:
         return [self.G.mapping, self.G.synthesis, self.D]
@@ -183,8 +182,9 @@ class StyleGAN(GAN):
         layers = ws.shape[1]
         synthesis = self.G.synthesis
         active = synthesis.active if isinstance(synthesis, style1.Synthesis) else layers
-        crossover = torch.randint(1, active, (count, 1, 1), device=ws.device)
-        mixed = torch.rand(count, 1, 1, device=ws.device) < self.options.mixing
+        each = (whole(count), 1, 1)
+        crossover = mine(torch.randint(1, active, each, device=ws.device))
+        mixed = mine(torch.rand(each, device=ws.device)) < self.options.mixing
         second = torch.arange(layers, device=ws.device)[None, :, None] >= crossover
         return torch.where(mixed & second, self.G.map(self.sample_z(count)), ws)
 
@@ -228,7 +228,8 @@ class StyleGAN(GAN):
         with full_precision(real), differentiable_twice():
             ws = self.styles(max(len(real) // PATH_SHRINK, 1))
             images = self.G.synthesize(ws, "random")
-            noise = torch.randn_like(images) / math.sqrt(images[0, 0].numel())
+            noise = mine(torch.randn(whole(len(images)), *images.shape[1:], device=images.device))
+            noise = noise / math.sqrt(images[0, 0].numel())
             (slopes,) = torch.autograd.grad((images * noise).sum(), ws, create_graph=True)
             lengths = slopes.square().sum(2).mean(1).sqrt()  # [N / 2]
             mean = self.G.path_mean.lerp(lengths.detach().mean(), PATH_DECAY)

@@ -11,6 +11,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from data.shard import mine, whole
 from models.stylegan.layers import Linear, full_precision
 from models.stylegan.selectors import select
 from ops.native import Impl
@@ -25,7 +26,7 @@ def draw_noise(noise_map: Tensor, count: int, noise: Noise) -> Tensor | None:
         drawn = torch.randn(count, *noise_map.shape[1:], generator=noise, device=noise.device)
         return drawn.to(noise_map.device)
     if noise == "random":
-        return torch.randn(count, *noise_map.shape[1:], device=noise_map.device)
+        return mine(torch.randn(whole(count), *noise_map.shape[1:], device=noise_map.device))
     return noise_map if noise == "const" else None
 
 
