@@ -7,6 +7,8 @@ from benchmarks.console import file_progress, item_progress, say
 from data.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from data.store import Store
 
 DATASETS = Path("datasets")
@@ -28,6 +30,24 @@ def open_data(source: Path) -> "Store":
         say("\n".join([f"imported into {store.folder}", *import_lines(store.card)]))
     store.verify()
     return store
+
+
+def training_data(source: Path | None, share: float, seed: int) -> "Store":
+    """What a run trains on: a share of a data set's training images, drawn by its seed."""
+    store = open_data(source) if source else training_faces()
+    if share == 1:
+        return store
+    return store.subset(max(1, round(share * len(store.rows("train")))), seed)
+
+
+def reopen(source: Path, data: "Mapping[str, Any]") -> "Store":
+    """What a run was trained on, by the `data` of its configuration; `source` is where it is now.
+
+    Raises:
+        UserError: there are not as many images as the run's subset had.
+    """
+    store = open_data(source)
+    return store.subset(**data["subset"]) if "subset" in data else store
 
 
 def drawn_faces(name: str, count: int, seed: int, why: str) -> "Store":

@@ -8,9 +8,10 @@ skipped.csv   one row a rejected file, for imports
 split.json    the held-out rows, after `bench data split`
 """
 
+import copy
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +30,9 @@ IMAGES = "images.npy"
 LABELS = "labels.npy"
 SPLIT = "split.json"
 
+# Sets the draw of a subset apart from the orders of its epochs, which have the same seed.
+SUBSET_KEY = (1,)
+
 # The .npy header of a store: 128 bytes whatever N is, so it is written again when N is known.
 HEADER_BYTES = 128
 
@@ -39,7 +43,10 @@ class Store:
     Attributes:
         images: uint8 [N, 3, 64, 64], memory-mapped.
         card: the parsed `card.json`.
+        drawn: how many `images` a subset trains on, and the `seed` of its draw; None for all.
     """
+
+    drawn: Mapping[str, int] | None = None
 
     def __init__(self, folder: Path) -> None:
         """Open a store.
@@ -104,7 +111,28 @@ class Store:
             raise UserError(f"{path} is damaged ({error}); split it again") from error
         if part == "heldout":
             return heldout
-        return np.setdiff1d(np.arange(len(self)), heldout)
+        rows = np.setdiff1d(np.arange(len(self)), heldout)
+        if self.drawn is None:
+            return rows
+        source = np.random.SeedSequence(self.drawn["seed"], spawn_key=SUBSET_KEY)
+        return np.sort(np.random.default_rng(source).permutation(rows)[: self.drawn["images"]])
+
+    def subset(self, images: int, seed: int) -> "Store":
+        """This data set with `images` of its training rows, drawn by a seed.
+
+        What is held out stays as it is, and a smaller subset is a part of a larger one.
+
+        Raises:
+            UserError: there are not so many.
+        """
+        if not 0 < images <= len(self.rows("train")):
+            raise UserError(
+                f"{self.folder} has {len(self.rows('train')):,} training images: {images:,} of "
+                "them are no subset"
+            )
+        view = copy.copy(self)
+        view.drawn = {"images": images, "seed": seed}
+        return view
 
     def split(self, heldout: int) -> None:
         """Set `heldout` images aside, chosen by their pixels' SHA-256 and by nothing else.

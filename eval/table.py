@@ -1,5 +1,7 @@
 """The results table: derived from the run directories, so there is nothing to corrupt."""
 
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ import pandas as pd
 
 from data.errors import UserError
 from models.registry import parameter_counts
+from training.config import RunConfig
 from training.run_dir import EVENTS, METRICS, RunDir
 
 COLUMNS = (
@@ -17,13 +20,20 @@ COLUMNS = (
     "variant",
     "dataset",
     "dataset_sha256",
+    "rows_sha256",
     "images",
+    "role",
+    "recipe",
+    "budget",
+    "recipe_kimg",
+    "options_sha256",
     "seed",
     "metric",
     "value",
     "floor",
     "note",
     "weights",
+    "weights_sha256",
     "psi",
     "batch_norm",
     "fakes",
@@ -56,6 +66,8 @@ COLUMNS = (
 )
 
 RESULT = ("value", "floor", "note")  # of a measurement; the rest of its row is its protocol
+# Of a run's training: its seed, and what changes its speed alone.
+OF_ONE_RUN = ("seed", "device", "memory_format", "save_minutes")
 
 
 def load(results: str | Path = "results") -> pd.DataFrame:
@@ -96,7 +108,13 @@ def _describe(run: RunDir) -> dict[str, Any]:
         "variant": config.variant,
         "dataset": config.data["name"],
         "dataset_sha256": config.data["sha256"],
+        "rows_sha256": config.data["rows_sha256"],
         "images": config.data["images"],
+        "role": config.data.get("role"),
+        "recipe": config.recipe.get("name"),
+        "budget": config.recipe.get("budget"),
+        "recipe_kimg": config.recipe.get("kimg"),
+        "options_sha256": options_sha256(config),
         "seed": config.training.seed,
         "g_parameters": g_parameters,
         "d_parameters": d_parameters,
@@ -107,6 +125,16 @@ def _describe(run: RunDir) -> dict[str, Any]:
         "collapses": events.count("collapse"),
         "rollbacks": events.count("rollback"),
     }
+
+
+def options_sha256(config: RunConfig) -> str:
+    """A digest of what runs have in common that differ in nothing but their seeds and data."""
+    training = dataclasses.asdict(config.training)
+    alike = {name: value for name, value in training.items() if name not in OF_ONE_RUN}
+    asked = [config.recipe.get(name) for name in ("name", "budget")]
+    options = dataclasses.asdict(config.options)
+    chosen = json.dumps([config.model, config.variant, options, alike, asked], sort_keys=True)
+    return hashlib.sha256(chosen.encode()).hexdigest()
 
 
 def _environment(starts: list[dict[str, Any]], nimg: int) -> dict[str, Any]:

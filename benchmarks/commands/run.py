@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import re
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +15,7 @@ import click
 
 from benchmarks.commands.options import results_option
 from benchmarks.console import say
-from benchmarks.datasets import open_data, training_faces
+from benchmarks.datasets import FACES, reopen, training_data
 from data.errors import MissingError, UserError, require
 
 if TYPE_CHECKING:
@@ -25,20 +27,37 @@ if TYPE_CHECKING:
 
 NEXT = {
     "finished": "see every run with: bench table --results {results}",
-    "stopped": "go on with: bench run --resume {run}",
+    "stopped": "go on with: {bench} run --resume {run}",
     "diverged": "numbers ceased to be finite: try a lower learning rate; `bench models` names it",
     "collapsed": "try another --seed, or a lower learning rate of D",
 }
 
 
+ENDED = ("finished", "diverged", "collapsed")
+AUTO = ("device", "precision", "memory_format")
+
+
 @click.command()
+@click.option(
+    "--recipe",
+    "recipe_name",
+    metavar="NAME",
+    help="Train as a source did: see `bench recipes`. A TOML file is a recipe of your own.",
+)
+@click.option(
+    "--budget",
+    metavar="PERCENT",
+    help="Scale every length that no flag here sets: 5% trains for a twentieth.",
+)
 @click.option("--model", help="The family: see `bench models`.  [default: dcgan]")
 @click.option("--variant", help="The published network: see `bench models`.")
 @click.option(
     "--data",
-    "source",
-    type=click.Path(path_type=Path),
-    help="A data set, or an image archive or folder.  [default: drawn faces]",
+    "sources",
+    multiple=True,
+    metavar="[ROLE=]DATA",
+    help="A data set, or an image archive or folder. A recipe draws the share that its role had in "
+    "its source; ROLE=DATA takes all.  [default: drawn faces]",
 )
 @click.option("--kimg", type=float, help="Train for so many thousand real images.  [default: 200]")
 @click.option("--batch", type=int, help="Images a step.  [default: the variant's]")
@@ -93,18 +112,25 @@ NEXT = {
     help="Go on with a run: an id, a path or `latest`, which it is when left out.",
 )
 @click.option(
+    "--name",
+    help="The run's folder under --results. If it is there: go on with it, or say that it is done.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Print the configuration, time and disk; only data is made."
 )
 @results_option
 def run(
+    recipe_name: str | None,
+    budget: str | None,
     model: str | None,
     variant: str | None,
-    source: Path | None,
+    sources: tuple[str, ...],
     diffaug: bool | None,
     settings: tuple[str, ...],
     metrics: str | None,
     metric_every: float | None,
     resume: str | None,
+    name: str | None,
     dry_run: bool,
     results: Path,
     **training: Any,
@@ -116,15 +142,19 @@ def run(
     bench run --model stylegan --kimg 3500
     bench run --set loss=lsgan --set lr_g=3e-4 --augment animerush:0.2
     bench run --metrics fid5k,kid5k --metric-every 200
+    bench run --recipe versus-dcgan-19k --budget 5% --data datasets/anime19k --name mine
     bench run --resume latest
 
     Ctrl-C finishes the step, saves, and says how to go on; the resumed run is the run that was
     never stopped. What a run leaves is described in docs/architecture.md.
     """
+    from benchmarks.recipe import parse_budget, source_for
     from training.loop import Trainer
     from training.run_dir import RunDir
+    from training.world import broadcast, join
 
-    training = {name: value for name, value in training.items() if value not in (None, ())}
+    join()
+    training = {flag: value for flag, value in training.items() if value not in (None, ())}
     if diffaug is not None:  # an option of every family, worth a flag of its own
         if any(setting.startswith("diffaug=") for setting in settings):
             raise UserError("--diffaug and --set diffaug say the same thing: leave one out")
@@ -133,17 +163,29 @@ def run(
         raise UserError("--dry-run plans a new run; what a started one does is in its config.json")
     measure = chosen_metrics(metrics, metric_every)
     if resume:
+        for flag, value in {"--recipe": recipe_name, "--budget": budget, "--name": name}.items():
+            if value:
+                raise UserError(f"--resume goes on with a run as it was started: leave {flag} out")
         started = RunDir.find(results, resume)
+        source, _ = source_for(started.config.data.get("role"), sources)
         with started.locked():
             go_on(started, model, variant, source, settings, training, measure)
         return
-    config, store = new_config(model or "dcgan", variant, source, settings, training)
+    there = broadcast(named_run(results, name))
+    share = parse_budget(budget or "100%")
+    like = there.config if there else None
+    config, store = new_config(
+        recipe_name, share, model, variant, sources, settings, training, like
+    )
     config = dataclasses.replace(config, measure=measure)
     if dry_run:
         print_plan(config, store)
         return
+    if there:
+        again(there, config, store)
+        return
     trainer, measure_newest = Trainer(config, store), measurer(config, store)
-    started = RunDir.create(results, config)
+    started = RunDir.create(results, config, name)
     with started.locked():
         train_run(started, trainer, measure_newest)
 
@@ -162,26 +204,86 @@ def chosen_metrics(metrics: str | None, every_kimg: float | None) -> dict[str, A
     return {"metrics": names, "every_kimg": every_kimg}
 
 
+def named_run(results: Path, name: str | None) -> "RunDir | None":
+    """The run that has that name already.
+
+    Raises:
+        UserError: it is no name for a folder.
+    """
+    from training.run_dir import CONFIG, RunDir
+
+    if name is None:
+        return None
+    if not re.fullmatch(r"\w[\w.-]*", name) or name == "latest":
+        raise UserError(f"--name {name}: letters, digits, dots, hyphens and underscores are needed")
+    return RunDir(results / name) if (results / name / CONFIG).is_file() else None
+
+
 def new_config(
-    model: str,
+    recipe_name: str | None,
+    budget: float,
+    model: str | None,
     variant: str | None,
-    source: Path | None,
+    sources: tuple[str, ...],
     settings: tuple[str, ...],
     training: dict[str, Any],
+    like: "RunConfig | None" = None,
 ) -> tuple["RunConfig", "Store"]:
-    """A configuration with nothing left open, and its data."""
+    """A configuration with nothing left open, and its data.
+
+    Args:
+        like: a run's, in which everything that is left to `auto` has been decided.
+    """
+    from benchmarks.recipe import ROLES, configure, load_recipe, source_for, without_recipe
     from models.registry import family
-    from training.config import choose, data_identity, parse_settings
+    from training.config import TrainConfig, data_identity, parse_settings
     from training.precision import without_auto
 
-    parsed = parse_settings(family(model).options, settings)
-    config = choose(model, variant, parsed, training)  # a mistake shows before data is made
-    store = open_data(source) if source else training_faces()
+    recipe = load_recipe(recipe_name) if recipe_name else None
+    if recipe and model not in (None, recipe.model):
+        raise UserError(f"--model {model}: {recipe_name} is a recipe for {recipe.model}")
+    model = recipe.model if recipe else model or "dcgan"
+    options = parse_settings(family(model).options, settings)
+
+    def chosen(images: int) -> "RunConfig":
+        if recipe:
+            return configure(recipe, images, variant, options, training, budget)
+        return without_recipe(model, variant, options, training, budget)
+
+    role = recipe.role if recipe else None
+    chosen((ROLES[role].images if role else None) or FACES)  # mistakes show before data is made
+    source, whole = source_for(role, sources)
+    share = ROLES[role].share if role and not whole else 1.0
+    store = training_data(source, share, training.get("seed", TrainConfig.seed))
+    config = chosen(len(store.rows("train")))
+    if like:
+        open_ones = [name for name in AUTO if training.get(name, "auto") == "auto"]
+        decided = {name: getattr(like.training, name) for name in open_ones}
+        config = dataclasses.replace(
+            config, training=dataclasses.replace(config.training, **decided)
+        )
     if "auto" in (config.training.precision, config.training.memory_format):
         say("timing a few steps to choose --precision and --memory-format ...")
-    config, decision = without_auto(dataclasses.replace(config, data=data_identity(store)), store)
+    config = dataclasses.replace(config, data=data_identity(store, role))
+    config, decision = without_auto(config, store)
     say(decision)
     return config, store
+
+
+def again(there: "RunDir", config: "RunConfig", store: "Store") -> None:
+    """Do what is left of a run that the same command has started: nothing, the rest, or all."""
+    from training.loop import Trainer
+    from training.world import broadcast, is_writer
+
+    saved, state = there.config, broadcast(there.status["state"])
+    saved.refuse_changes(config, "--name")
+    if state in ENDED and config.training.nimg <= saved.training.nimg:
+        say(f"{there.path} is there already: {state}")
+        say(NEXT[state].format(results=there.path.parent))
+        return
+    with there.locked():
+        begun = broadcast(is_writer() and any((there.path / "checkpoints").iterdir()))
+        train_run(there, Trainer(config, store), measurer(config, store), resumed=begun)
 
 
 def go_on(
@@ -203,14 +305,14 @@ def go_on(
         raise MissingError(f"{path} is gone: say where the run's data is now with --data")
     options = parse_settings(type(saved.options), settings)
     training = {name: value for name, value in training.items() if value != "auto"}
-    store = open_data(path)
+    store = reopen(path, saved.data)
     config = dataclasses.replace(
         saved,
         model=model or saved.model,
         variant=variant or saved.variant,
         options=dataclasses.replace(saved.options, **options),
         training=dataclasses.replace(saved.training, **training),
-        data=data_identity(store),
+        data=data_identity(store, saved.data.get("role")),
         measure=measure or saved.measure,
     )
     saved.refuse_changes(config)
@@ -225,6 +327,8 @@ def train_run(
 ) -> None:
     """Train in a locked run directory, and leave pictures and a status whatever happens."""
     from benchmarks.curves import draw_curves
+    from data.shard import processes
+    from training import world
     from training.checkpoint import load_checkpoint
     from training.console import Console
     from training.loop import train
@@ -238,12 +342,15 @@ def train_run(
             for row in measure_newest(run) if measure_newest else []:
                 if row.get("weights") == "ema" and row.get("value") is not None:
                     console.say(f"{row['metric']} {row['value']:.4g}")
+            world.meet()  # the others wait for the writer, who measures
 
         try:
             if resumed:
                 trainer.load(load_checkpoint(started.path / "checkpoints", console.say))
                 started.forget_after(trainer.nimg, trainer.rollbacks)
                 console.say(f"going on with {started.id} from kimg {trainer.nimg / 1000:.1f}")
+                if note := other_processes(started):
+                    console.say(note)
             else:
                 console.say(f"{started.path}: {describe_run(trainer)}")
             started.begin(config, trainer.nimg, trainer.device)
@@ -254,17 +361,34 @@ def train_run(
             raise
         started.set_status(ending, nimg=trainer.nimg)
         console.say(f"{ending} at kimg {trainer.nimg / 1000:.1f}: look at {started.path}")
-        console.say(NEXT[ending].format(run=started.path, results=started.path.parent))
-        if started.rows(STATS):
+        bench = "bench" if processes() == 1 else "torchrun ... -m benchmarks"
+        where = {"run": started.path, "results": started.path.parent}
+        console.say(NEXT[ending].format(bench=bench, **where))
+        if started.rows(STATS) and world.is_writer():
             draw_curves(started)
+    world.meet()  # when one has ended, torchrun does not wait for the others to write
     if ending == "stopped":
-        assert stop.signal is not None
-        sys.exit(128 + stop.signal)
+        sys.exit(128 + (stop.signal or signal.SIGTERM))  # another process may have had the signal
+
+
+def other_processes(started: "RunDir") -> str | None:
+    """What it means that a run goes on with more processes than it had, or fewer."""
+    from data.shard import processes
+
+    before = started.environments[-1].get("processes", 1) if started.environments else processes()
+    if before == processes():
+        return None
+    return (
+        f"processes: {before} before, {processes()} now: it goes on, but a run is repeated exactly "
+        "only by as many"
+    )
 
 
 def measurer(config: "RunConfig", store: "Store") -> "Callable[[RunDir], list[Row]] | None":
     """What measures the newest snapshot, if the configuration asks for it."""
-    if not config.measure:
+    from training.world import is_writer
+
+    if not config.measure or not is_writer():
         return None
     from benchmarks.evaluation import newest_measurer
 
