@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from benchmarks.console import item_progress, say
-from benchmarks.datasets import heldout_faces, open_data
+from benchmarks.datasets import heldout_faces, reopen
 from data.errors import MissingError, UserError
+from data.files import written_digest
 from data.store import Store
+from eval.compare import REPORT_SEED, SELECTION_SEED
 from eval.extractors import load_extractor
 from eval.images import Images, Pictures, Samples, has_batch_norm
 from eval.measure import Gauge, Real, Row, protocol_of
@@ -24,9 +26,6 @@ from training.snapshot import Weights, load_snapshot
 
 WEIGHTS: tuple[Weights, ...] = ("ema", "raw")
 STATISTICS = {"ema": "re-estimated", "raw": "running"}  # whose batch norm uses in eval mode
-# The best snapshot is chosen on one sample and reported on another: the least of many noisy
-# numbers is less than what it measures.
-SELECTION_SEED, REPORT_SEED = 0, 1
 
 
 def parse_metrics(names: Iterable[str], extractor: str | None) -> list[Metric]:
@@ -131,7 +130,7 @@ def data_of(run: RunDir) -> Store:
         raise MissingError(
             f"{path}, which {run.id} was trained on, is gone: name one with --against"
         )
-    store = open_data(path)
+    store = reopen(path, saved)
     now = data_identity(store)
     changed = [name for name in ("sha256", "rows_sha256") if now[name] != saved[name]]
     if changed:
@@ -218,6 +217,7 @@ class RunMeter:
         how = {
             **_moment(snapshot),
             "weights": weights,
+            "weights_sha256": written_digest(snapshot),
             "psi": self.psi,
             "batch_norm": statistics if has_batch_norm(gan.G) else "",
         }

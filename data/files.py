@@ -125,13 +125,22 @@ def write_with_digest(path: Path, content: bytes) -> None:
         raise MissingError(f"{path} did not read back as it was written; check the disk")
 
 
+def written_digest(path: Path) -> str:
+    """The SHA-256 that `write_with_digest` wrote beside a file.
+
+    Raises:
+        OSError, IndexError: it cannot be read.
+    """
+    return path.with_suffix(".sha256").read_text().split()[0]
+
+
 def matches_digest(path: Path) -> bool:
     """Whether a file is as `write_with_digest` wrote it.
 
     Raises:
         OSError, IndexError: the file or its digest cannot be read.
     """
-    return path.with_suffix(".sha256").read_text().split()[0] == sha256_file(path)
+    return written_digest(path) == sha256_file(path)
 
 
 @contextmanager

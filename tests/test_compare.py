@@ -1,0 +1,774 @@
+"""Comparing runs: the statistics against scipy, least squares and hand, then what is compared."""
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from data.errors import MissingError, UserError
+from data.store import Store
+from eval import compare
+from eval.compare import (
+    MEASURED,
+    Effect,
+    Side,
+    arm_names,
+    arms,
+    at_hours,
+    best,
+    choose_metric,
+    comparable,
+    factorial,
+    last,
+    left_out,
+    lower_is_better,
+    parse_at,
+    verdict,
+    welch,
+)
+from eval.table import load
+from tests.conftest import Bench, write_pictures
+from tests.measured_runs import METRIC, PROTOCOL, write_run
+
+# Statistics
+
+
+def draws(seed: int, *shapes: tuple[int, float, float]) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.normal(mean, spread, count) for count, mean, spread in shapes]
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(5, 10, 1), (5, 12, 1)],
+        [(2, 10, 1), (7, 10, 5)],
+        [(30, 0, 1e-6), (3, 1e-6, 1e-5)],
+        [(4, 1e6, 1), (4, -1e6, 100)],
+    ],
+)
+def test_welch_is_scipys(shapes: list[tuple[int, float, float]]) -> None:
+    a, b = draws(0, *shapes)
+    found, expected = welch(a, b), stats.ttest_ind(b, a, equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert found.difference == pytest.approx(b.mean() - a.mean())
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.p == pytest.approx(expected.pvalue)
+    assert (found.n_a, found.n_b) == (len(a), len(b))
+
+
+def test_welch_by_hand() -> None:
+    # Variances 1 and 1, so an error of sqrt(2/3) and four degrees of freedom; a table's 97.5% point
+    # of Student's t is 2.776445 there. Hedges' factor is gamma(2) / (sqrt(2) gamma(3/2)).
+    found = welch([0, 1, 2], [3, 4, 5])
+    assert (found.low, found.high) == pytest.approx((0.733043, 5.266957), abs=1e-6)
+    assert found.hedges_g == pytest.approx(3 * math.sqrt(2 / math.pi))
+    # Variances 1 and 20/3: an error of sqrt(1/3 + 5/3), 4 / (1/18 + 25/27) degrees of freedom.
+    found = welch([1, 2, 3], [2, 4, 6, 8])
+    reach = stats.t.ppf(0.975, 216 / 53) * math.sqrt(2)
+    assert (found.low, found.high) == pytest.approx((3 - reach, 3 + reach))
+
+
+@pytest.mark.parametrize("sides", [([1.0], [1.0, 2.0]), ([1.0, 2.0], [1.0]), ([], [1.0, 2.0])])
+def test_one_value_has_no_interval(sides: tuple[list[float], list[float]]) -> None:
+    with pytest.raises(ValueError, match="at least two values"):
+        welch(*sides)
+
+
+def numbers(effect: Effect) -> tuple[float, ...]:
+    return effect.difference, effect.low, effect.high, effect.p, effect.hedges_g
+
+
+def test_swapping_the_sides_flips_the_sign() -> None:
+    a, b = draws(1, (5, 10, 1), (7, 12, 3))
+    found, swapped = welch(a, b), welch(b, a)
+    assert numbers(swapped) == pytest.approx(numbers(found.reversed()))
+    assert numbers(found.reversed().reversed()) == numbers(found)
+    assert (swapped.low, swapped.high) == pytest.approx((-found.high, -found.low))
+    assert (swapped.n_a, swapped.n_b) == (7, 5)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 0.01, 1e9])
+def test_units_do_not_matter(scale: float) -> None:
+    a, b = draws(2, (5, 10, 1), (6, 12, 3))
+    found, scaled = welch(a, b), welch(a * scale, b * scale)
+    in_units = (scaled.difference / scale, scaled.low / scale, scaled.high / scale)
+    assert in_units == pytest.approx((found.difference, found.low, found.high))
+    assert (scaled.p, scaled.hedges_g) == pytest.approx((found.p, found.hedges_g))
+    moved = welch(a + 5, b + 5)
+    assert numbers(moved) == pytest.approx(numbers(found))
+
+
+def test_the_same_values_differ_in_nothing() -> None:
+    (a,) = draws(3, (5, 10, 1))
+    found = welch(a, a)
+    assert (found.difference, found.hedges_g, found.p) == (0, 0, pytest.approx(1))
+    assert found.is_none
+
+
+def test_where_nothing_varies() -> None:
+    same, apart = welch([2, 2], [2, 2, 2]), welch([2, 2], [3, 3])
+    assert numbers(same) == (0, 0, 0, 1, 0)
+    assert same.is_none
+    assert numbers(apart) == (1, 1, 1, 0, math.inf)
+    assert not apart.is_none
+    assert welch([3, 3], [2, 2]).hedges_g == -math.inf
+
+
+def coverage(shapes: Sequence[tuple[int, float, float]], stretch: float = 1.0) -> float:
+    """How many of 2,000 intervals, made so much wider, hold the true difference."""
+    truth, rng, hits = shapes[1][1] - shapes[0][1], np.random.default_rng(4), 0
+    for _ in range(2000):
+        found = welch(*(rng.normal(mean, spread, count) for count, mean, spread in shapes))
+        reach = (found.high - found.low) / 2 * stretch
+        hits += abs(found.difference - truth) <= reach
+    return hits / 2000
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(5, 10, 1), (5, 12, 1)], [(5, 10, 1), (5, 12, 6)], [(3, 0, 1), (8, 0, 2)]]
+)
+def test_intervals_hold_the_truth_95_times_in_100(shapes: list[tuple[int, float, float]]) -> None:
+    assert coverage(shapes) == pytest.approx(0.95, abs=0.02)
+
+
+def test_intervals_that_are_too_narrow_or_too_wide_would_be_found_out() -> None:
+    shapes = [(5, 10, 1), (5, 12, 6)]
+    assert coverage(shapes, 0.75) < 0.93
+    assert coverage(shapes, 1.4) > 0.97
+
+
+def test_a_difference_is_found_more_often_the_larger_it_is() -> None:
+    rng = np.random.default_rng(5)
+    found = [
+        np.mean([not welch(rng.normal(0, 1, 5), rng.normal(d, 1, 5)).is_none for _ in range(500)])
+        for d in (0, 1, 2, 4)
+    ]
+    assert found == sorted(found)
+    assert found[0] < 0.09
+    assert found[-1] > 0.95
+
+
+def test_hedges_g_is_right_on_average_where_cohens_d_is_not() -> None:
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(0, 1, (2000, 3)), rng.normal(1, 1, (2000, 3))
+    cohen = (b.mean(1) - a.mean(1)) / np.sqrt((a.var(1, ddof=1) + b.var(1, ddof=1)) / 2)
+    assert np.mean([welch(*pair).hedges_g for pair in zip(a, b, strict=True)]) == pytest.approx(
+        1, abs=0.08
+    )
+    assert cohen.mean() > 1.15
+
+
+# Four cells
+
+
+def cells(*values: Sequence[float]) -> dict[tuple[str, str], Sequence[float]]:
+    names = [(n, t) for n in ("dcgan", "stylegan") for t in ("classic", "modern")]
+    return dict(zip(names, values, strict=True))
+
+
+def least_squares(
+    design: dict[tuple[str, str], Sequence[float]],
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Coefficients, their errors and degrees of freedom, of factors coded -1/2 and 1/2."""
+    x, y = [], []
+    for (network, training), values in design.items():
+        n, t = 0.5 - (network == "dcgan"), 0.5 - (training == "classic")
+        x += [[1, n, t, n * t]] * len(values)
+        y += list(values)
+    matrix, outcomes = np.array(x, float), np.array(y)
+    coefficients, *_ = np.linalg.lstsq(matrix, outcomes, rcond=None)
+    freedom = len(y) - 4
+    variance = np.sum((outcomes - matrix @ coefficients) ** 2) / freedom
+    errors = np.sqrt(variance * np.diag(np.linalg.inv(matrix.T @ matrix)))
+    return coefficients[1:], errors[1:], freedom
+
+
+def test_effects_in_closed_form() -> None:
+    # Cell means 10, 8, 7, 1: the network does -3 and -7, the training -2 and -6.
+    found = factorial(cells([9, 11], [7, 9], [6, 8], [0, 2]))
+    assert list(found.index) == ["network", "training", "interaction"]
+    assert list(found["value"]) == [-5, -4, -4]
+    assert list(found["of"]) == [
+        "stylegan less dcgan",
+        "modern less classic",
+        "modern less classic of stylegan less dcgan",
+    ]
+    # Variances of 2 in each cell of two: an error of 1 for a factor, 2 for the interaction, and
+    # four degrees of freedom.
+    reach = found["high"] - found["value"]
+    assert list(reach) == pytest.approx([2.776445, 2.776445, 2 * 2.776445], abs=1e-6)
+
+
+def test_effects_are_those_of_least_squares() -> None:
+    design = cells(*draws(7, (5, 10, 1), (5, 8, 1), (5, 7, 1), (5, 1, 1)))
+    found, (expected, errors, freedom) = factorial(design), least_squares(design)
+    assert list(found["value"]) == pytest.approx(list(expected))
+    # Its intervals are too where all cells vary alike.
+    (deviations,) = draws(8, (5, 0, 1))
+    alike = cells(*(deviations + mean for mean in (10, 8, 7, 1)))
+    found, (expected, errors, freedom) = factorial(alike), least_squares(alike)
+    reach = stats.t.ppf(0.975, freedom) * errors
+    assert list(found["low"]) == pytest.approx(list(expected - reach))
+    assert list(found["high"]) == pytest.approx(list(expected + reach))
+    assert list(found["p"]) == pytest.approx(list(2 * stats.t.sf(abs(expected / errors), freedom)))
+
+
+def test_no_interaction_where_effects_add_up() -> None:
+    found = factorial(cells([9, 11], [7, 9], [6, 8], [4, 6])).loc["interaction"]
+    assert found["value"] == 0
+    assert found["low"] < 0 < found["high"]
+
+
+def test_cells_may_vary_and_number_differently() -> None:
+    rng, hits = np.random.default_rng(9), np.zeros(3)
+    for _ in range(400):
+        shapes = [(3, 10, 1), (8, 8, 4), (5, 7, 2), (4, 1, 1)]
+        found = factorial(cells(*(rng.normal(m, s, n) for n, m, s in shapes)))
+        truth = np.array([-5, -4, -4])
+        hits += (found["low"].to_numpy() <= truth) & (truth <= found["high"].to_numpy())
+    assert hits / 400 == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        (cells([1, 2], [1, 2], [1, 2], [1]), "two values"),
+        ({("a", "x"): [1, 2], ("b", "y"): [1, 2]}, "four cells"),
+        ({(n, "x"): [1, 2] for n in "abcd"}, "four cells"),
+        ({("a", "x"): [1, 2], ("a", "y"): [1, 2], ("b", "x"): [1, 2], ("c", "y"): [1]}, "four"),
+    ],
+)
+def test_other_designs_are_refused(design: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        factorial(design)
+
+
+# A table made by hand
+
+
+def rows(run: str, seed: int, **changed: Any) -> dict[str, Any]:
+    """A measurement of a finished run of a DCGAN."""
+    return {
+        "run": run,
+        "status": "finished",
+        "model": "dcgan",
+        "variant": "r1",
+        "recipe": None,
+        "budget": None,
+        "dataset": "faces",
+        "dataset_sha256": "d" * 64,
+        "images": 17000,
+        "rows_sha256": str(seed) * 64,
+        "options_sha256": "0" * 64,
+        "seed": seed,
+        "metric": METRIC,
+        "value": 20.0 + seed,
+        "sample_seed": 1,
+        "kimg": 40.0,
+        "train_sec": 7200.0,
+        "hardware": "H200",
+        **PROTOCOL,
+        **changed,
+    }
+
+
+def frame(*found: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(list(found))
+
+
+def side(name: str, values: Sequence[float], **changed: Any) -> Side:
+    """An arm of which the seeds measured so."""
+    found = [rows(f"{name}-{n}", n, value=value, **changed) for n, value in enumerate(values)]
+    return Side(name, frame(*found))
+
+
+def both(one: Side, *others: Side) -> pd.DataFrame:
+    return pd.concat([one.rows, *(other.rows for other in others)], ignore_index=True)
+
+
+# Arms
+
+
+def test_an_arm_is_all_that_differs_in_the_seed_alone() -> None:
+    table = frame(
+        *(rows(f"a{n}", n) for n in range(3)),
+        *(rows(f"a{n}", n, kimg=20.0) for n in range(3)),
+        *(rows(f"b{n}", n, model="stylegan", options_sha256="1" * 64) for n in range(2)),
+    )
+    found = arms(table)
+    assert {name: sorted(set(each["run"])) for name, each in found.items()} == {
+        "dcgan-r1": ["a0", "a1", "a2"],
+        "stylegan-r1": ["b0", "b1"],
+    }
+    assert len(found["dcgan-r1"]) == 6, "every measurement of it"
+
+
+@pytest.mark.parametrize(
+    ("changed", "added"),
+    [
+        ({"options_sha256": "1" * 64}, ["00000000", "11111111"]),
+        ({"images": 5000}, ["17000", "5000"]),
+        ({"dataset_sha256": "e" * 64, "dataset": "photos"}, ["faces", "photos"]),
+        ({"dataset_sha256": "e" * 64}, ["dddddddd", "eeeeeeee"]),
+    ],
+)
+def test_what_tells_arms_apart_is_in_their_names(changed: dict[str, Any], added: list[str]) -> None:
+    table = frame(rows("a", 0), rows("b", 1), rows("c", 0, **changed), rows("d", 0, model="x"))
+    table.loc[table["run"] == "d", "options_sha256"] = "2" * 64
+    assert sorted(arms(table)) == [*(f"dcgan-r1:{text}" for text in added), "x-r1"]
+
+
+def test_recipes_budgets_and_what_a_suite_says_name_arms() -> None:
+    def made(run: str, options: str, budget: float = 1.0) -> dict[str, Any]:
+        seed = int(run[-1])
+        return rows(run, seed, recipe="old", options_sha256=options * 64, budget=budget)
+
+    names = arm_names(
+        frame(made("mild-seed0", "1"), made("mild-seed1", "1"), made("no-seed0", "2"))
+    )
+    assert dict(names) == {
+        "mild-seed0": "old:mild",
+        "mild-seed1": "old:mild",
+        "no-seed0": "old:no",
+    }
+    names = arm_names(frame(made("a0", "1"), made("b0", "2", 0.05)))
+    assert set(names) == {"old:100%", "old:5%"}
+    assert set(arm_names(frame(made("mild-seed0", "1")))) == {"old"}
+
+
+def test_a_data_set_that_was_renamed_is_the_same() -> None:
+    assert len(arms(frame(rows("a", 0), rows("b", 1, dataset="moved")))) == 1
+
+
+def test_runs_that_have_not_finished_are_left_out_by_name() -> None:
+    table = frame(
+        rows("a", 0),
+        rows("b", 1, status="collapsed"),
+        rows("c", 0, model="stylegan", options_sha256="1" * 64, status="running"),
+        {"run": "d", "status": "unreadable"},
+    )
+    assert {name: set(each["run"]) for name, each in arms(table).items()} == {"dcgan-r1": {"a"}}
+    assert left_out(table) == {"dcgan-r1": ("b (collapsed)",), "stylegan-r1": ("c (running)",)}
+
+
+def test_of_no_runs_there_are_no_arms() -> None:
+    empty = frame(rows("a", 0)).iloc[:0]
+    assert arms(empty) == {}
+    assert left_out(empty) == {}
+
+
+# Measurements
+
+
+def measured_twice(run: str, seed: int, values: dict[float, tuple[float, float]]) -> pd.DataFrame:
+    """By kimg, the values on the sample that chooses and on the one that is reported."""
+    return frame(
+        *(
+            rows(run, seed, kimg=kimg, train_sec=kimg * 3600, sample_seed=sample, value=value)
+            for kimg, pair in values.items()
+            for sample, value in enumerate(pair)
+        )
+    )
+
+
+def test_the_best_is_chosen_on_one_sample_and_reported_on_the_other() -> None:
+    found = measured_twice("a", 0, {10: (30, 31), 20: (20, 25), 30: (22, 21), 40: (26, 27)})
+    assert list(best(found)["value"]) == [25]
+    assert list(last(found)["value"]) == [27]
+    only_last = found[(found["sample_seed"] == 0) | (found["kimg"] == 40)]
+    assert best(only_last).empty
+
+
+def test_within_hours_of_training() -> None:
+    found = measured_twice("a", 0, {10: (30, 31), 20: (20, 25), 30: (22, 21)})
+    assert list(at_hours(found, 20)["value"]) == [20]
+    assert list(at_hours(found, 29.9)["value"]) == [20]
+    assert list(at_hours(found, 99)["value"]) == [22]
+    assert at_hours(found, 9.9).empty
+    assert list(parse_at("30h")(found)["value"]) == [22]
+    assert list(parse_at("best")(found)["value"]) == [25]
+
+
+def test_one_measurement_of_each_run() -> None:
+    found = pd.concat(
+        [measured_twice("a", 0, {10: (3, 3), 20: (2, 2)}), measured_twice("b", 1, {10: (5, 4)})]
+    )
+    for pick in (last, best, parse_at("12h")):
+        assert sorted(pick(found)["run"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["first", "8", "h", "-1h", "1e3h", "Best", ""])
+def test_other_moments_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--at"):
+        parse_at(text)
+
+
+# What is compared
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (["fid5k_heldout", METRIC], ["fid5k_heldout", METRIC], "fid5k_heldout"),
+        (["fid5k_heldout", METRIC], [METRIC], METRIC),
+        ([METRIC, "fd_inf_faces5k_heldout", "fd_faces5k_train", "kid5k_heldout"], [METRIC], METRIC),
+    ],
+)
+def test_the_metric_that_decides(ours: list[str], theirs: list[str], expected: str) -> None:
+    a, b = (
+        Side(name, frame(*(rows(name, 0, metric=metric) for metric in metrics)))
+        for name, metrics in (("a", ours), ("b", theirs))
+    )
+    assert choose_metric(a, b) == choose_metric(b, a) == expected
+
+
+@pytest.mark.parametrize(
+    "metric", ["fid_inf5k_heldout", "fd_inf_faces5k_heldout", "fd_faces5k_train", "kid5k_heldout"]
+)
+def test_without_a_heldout_distance_there_is_no_default(metric: str) -> None:
+    with pytest.raises(MissingError, match="b has no distance to held-out images"):
+        choose_metric(side("a", [1]), side("b", [1], metric=metric))
+
+
+def test_different_metrics_are_refused() -> None:
+    with pytest.raises(UserError, match="metric is fd_faces5k_heldout and fid5k_heldout"):
+        choose_metric(side("a", [1]), side("b", [1], metric="fid5k_heldout"))
+
+
+OTHERS = {
+    "extractor": "inception",
+    "extractor_sha256": "9" * 64,
+    "feature_precision": "bf16",
+    "resize": "bicubic to 299",
+    "reference_sha256": "8" * 64,
+    "reference_images": 1000,
+    "fakes": 1000,
+    "psi": 0.7,
+    "batch_norm": "train",
+    "weights": "raw",
+    "dataset_sha256": "e" * 64,
+}
+
+
+@pytest.mark.parametrize("field", OTHERS)
+def test_other_protocols_and_data_are_refused_with_both_values(field: str) -> None:
+    a, b = side("a", [1, 2]), side("b", [1, 2], **{field: OTHERS[field]})
+    with pytest.raises(UserError, match=f"{field} is ") as refused:
+        comparable(a, b, METRIC)
+    (said,) = [part for part in str(refused.value).split("; ") if f"{field} is" in part]
+    mine = {**PROTOCOL, "dataset_sha256": "d" * 64, "batch_norm": "eval mode"}[field]
+    for value in (mine, OTHERS[field]):
+        assert f"{value:g}" if isinstance(value, float) else str(value)[:8] in said
+    assert str(refused.value).count(" is ") == 1, "and nothing else"
+
+
+def test_every_field_of_the_protocol_is_looked_at() -> None:
+    assert {*MEASURED, "dataset_sha256"} == {*OTHERS, "metric"}
+
+
+def test_a_network_without_batch_norm_is_compared_with_one_in_eval_mode() -> None:
+    a, b = side("a", [1, 2], batch_norm=""), side("b", [1, 2])
+    assert [len(found) for found in comparable(a, b, METRIC)] == [2, 2]
+
+
+@pytest.mark.parametrize("changed", [{"psi": 0.7}, {"weights": "raw"}, {"batch_norm": "train"}])
+def test_what_does_not_rank_is_not_compared(changed: dict[str, Any]) -> None:
+    a, b = side("a", [1, 2], **changed), side("b", [1, 2], **changed)
+    with pytest.raises(UserError, match="does not rank"):
+        comparable(a, b, METRIC)
+    ranking = Side("b", both(b, side("b", [3, 4])))
+    (found, _) = comparable(ranking, side("c", [1, 2]), METRIC)
+    assert list(found["value"]) == [3, 4]
+
+
+def test_of_several_protocols_the_common_one_counts() -> None:
+    few = side("a", [1, 2], fakes=1000)
+    a = Side("a", both(few, few, side("a", [3, 4])))
+    ours, theirs = comparable(a, side("b", [5, 6]), METRIC)
+    assert (list(ours["value"]), list(theirs["value"])) == ([3, 4], [5, 6])
+
+
+def test_a_metric_that_a_side_lacks_is_missing() -> None:
+    with pytest.raises(MissingError, match=f"b has no kd_faces5k_heldout.*it has {METRIC}"):
+        comparable(
+            side("a", [1], metric="kd_faces5k_heldout"), side("b", [1]), "kd_faces5k_heldout"
+        )
+    with pytest.raises(MissingError, match="no measurement"):
+        comparable(side("a", [1]), side("b", [math.nan]), METRIC)
+
+
+# Verdicts
+
+FIVE = [10.0, 11.0, 12.0, 13.0, 14.0]
+
+
+def later(by: float, count: int = 5) -> list[float]:
+    return [value + by for value in FIVE[:count]]
+
+
+def test_the_sentence() -> None:
+    # Variances of 2.5, so an error of 1 and eight degrees of freedom: 2.306004. Hedges' factor is
+    # gamma(4) / (2 gamma(3.5)) = 0.902703.
+    found = verdict(side("stylegan-tiny", FIVE), side("dcgan-r1", later(12.3)))
+    assert found.status == "decided"
+    assert found.winner == "stylegan-tiny"
+    assert found.sentence == (
+        f"stylegan-tiny beats dcgan-r1 on {METRIC} by 12.3 [10.0, 14.6] "
+        "(Hedges g 7, 5 and 5 seeds, at kimg 40)."
+    )
+    assert found.notes == ()
+
+
+def test_the_order_of_the_sides_does_not_matter() -> None:
+    a, b = side("a", FIVE), side("b", later(12.3)[:4], kimg=30.0)
+    one, other = verdict(a, b), verdict(b, a)
+    assert one.sentence == other.sentence
+    assert "at kimg 40 and 30" in one.sentence, "the winner's first"
+    assert one.winner == other.winner == "a"
+    assert one.effect.difference == pytest.approx(-other.effect.difference)
+    assert "5 and 4 seeds" in one.sentence
+
+
+def test_no_significant_difference() -> None:
+    a, b = side("a", FIVE), side("b", later(1.5))
+    found = verdict(a, b)
+    assert found.status == "no significant difference"
+    assert found.winner is None
+    assert (
+        f"no significant difference between a and b on {METRIC}: b less a is 1.5 [-0.8, 3.8]"
+        in (found.sentence)
+    )
+    assert "a less b is -1.5 [-3.8, 0.8]" in verdict(b, a).sentence
+
+
+@pytest.mark.parametrize(("by", "winner"), [(12.3, "a"), (0.5, None), (-12.3, "b")])
+def test_with_fewer_than_five_seeds_a_verdict_is_provisional(by: float, winner: str | None) -> None:
+    found = verdict(side("a", FIVE), side("b", later(by, 4)))
+    assert (found.status, found.winner) == ("provisional", winner)
+    assert found.sentence.startswith("Provisional: ")
+    assert ("no significant difference" in found.sentence) == (winner is None)
+    assert verdict(side("a", FIVE), side("b", later(by))).status != "provisional"
+
+
+def test_of_recall_more_is_better() -> None:
+    low, high = [0.1, 0.11, 0.12, 0.13, 0.14], [0.5, 0.51, 0.52, 0.53, 0.54]
+    a, b = (
+        side(name, values, metric="recall_faces5k_heldout")
+        for name, values in (("a", low), ("b", high))
+    )
+    found = verdict(a, b, "recall_faces5k_heldout")
+    assert found.winner == "b"
+    assert "b beats a on recall_faces5k_heldout by 0.400 [0.377, 0.423]" in found.sentence
+    assert verdict(b, a, "recall_faces5k_heldout").sentence == found.sentence
+    assert [lower_is_better(f"{name}5k_heldout") for name in ("recall", "kid", "js_hair_hue_")] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_two_runs_are_two_checkpoints() -> None:
+    found = verdict(side("a", [20.0], kimg=30.0), side("b", [22.0]))
+    assert (found.status, found.winner, found.effect) == ("two checkpoints", None, None)
+    assert found.sentence == (
+        f"These two checkpoints only: a has 20 on {METRIC} and b has 22 (at kimg 30 and 40); a "
+        "single run has no interval."
+    )
+    assert (
+        "a has 20" in verdict(side("b", [22.0]), side("a", [20.0])).sentence.partition(" and ")[0]
+    )
+
+
+def test_one_run_beside_several_is_provisional() -> None:
+    found = verdict(side("a", [20.0]), side("b", FIVE))
+    assert (found.status, found.winner, found.effect) == ("provisional", None, None)
+    assert "b has 12" in found.sentence
+    assert "5 and 1 seeds" in found.sentence
+
+
+def test_a_run_that_does_not_count_is_said_and_makes_it_provisional() -> None:
+    whole, other = side("a", [*FIVE, 15.0]), side("b", later(12.3))
+    assert verdict(whole, other).status == "decided"
+
+    collapsed = verdict(Side("a", whole.rows, ("a-9 (collapsed)",)), other)
+    assert collapsed.status == "provisional"
+    assert collapsed.notes == ("left out: a-9 (collapsed)",)
+
+    longer = frame(rows("a-0", 0, kimg=80.0, metric="training", value=None))
+    behind = verdict(Side("a", pd.concat([whole.rows, longer])), other)
+    assert behind.effect.n_a == 5
+    assert behind.notes == ("left out: a-0 (not measured at last)",)
+
+    again = verdict(Side("a", both(whole, side("again", [3.0]))), other)
+    assert again.effect.n_a == 6
+    assert again.notes == ("left out: again-0 (seed 0 again)",)
+
+
+def test_nothing_at_that_moment_is_missing() -> None:
+    a, b = side("a", FIVE), side("b", FIVE)
+    with pytest.raises(MissingError, match="a has no fd_faces5k_heldout at best"):
+        verdict(a, b, at="best")
+    with pytest.raises(MissingError, match="at 1h"):
+        verdict(a, b, at="1h")
+    with pytest.raises(UserError, match="recall5k_heldout is no distance"):
+        verdict(a, b, "recall5k_heldout", at="best")
+
+
+def test_what_else_differs_is_said() -> None:
+    def arm(name: str, count: int, **changed: Any) -> Side:
+        values = {10.0 * n: (30.0 - n, 31.0 - n) for n in range(1, count + 1)}
+        found = [measured_twice(f"{name}-{seed}", seed, values) for seed in range(5)]
+        return Side(name, pd.concat(found).assign(**changed))
+
+    a, b = arm("a", 3), arm("b", 2, images=5000, hardware="A100")
+    assert verdict(a, b).notes == ("trained on 17,000 images and 5,000 images",)
+    assert "at kimg 30 and 20)" in verdict(a, b).sentence
+    assert "the best of 3 snapshots and 2 snapshots" in verdict(a, b, at="best").notes
+    hours = verdict(a, b, at="20h")
+    assert "hours are of H200 and A100" in hours.notes
+    assert "within 20h, kimg 20)" in hours.sentence
+    assert verdict(a, arm("c", 3), at="best").notes == ()
+
+
+def test_a_part_of_a_batch_is_not_another_length() -> None:
+    found = verdict(side("a", FIVE, kimg=3500.03), side("b", FIVE, kimg=3500.0))
+    assert "at kimg 3,500)" in found.sentence
+
+
+# The command
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
+    """Two arms of five seeds; the second one's distances are 12.3 higher in the end."""
+    results = tmp_path_factory.mktemp("written") / "results"
+    for seed in range(5):
+        write_run(results, store, seed, {8.0: 30.0, 16.0: FIVE[seed]})
+    for seed in range(5):
+        values = {8.0: 40.0, 16.0: FIVE[seed] + 12.3}
+        write_run(results, store, seed, values, {"loss": "hinge"})
+    return results
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, written: Path, store: Store) -> Path:
+    """The same, and four runs that each have something amiss."""
+    folder = tmp_path_factory.mktemp("odd")
+    results = shutil.copytree(written, folder / "results")
+    others = write_pictures(folder / "others", 10, seed=1)
+    write_run(results, store, 9, {16.0: 20.0}, fakes=1000)
+    write_run(results, others, 9, {16.0: 20.0})
+    (write_run(results, store, 9, {16.0: 20.0}).path / "config.json").write_text("{")
+    write_run(results, store, 9, {16.0: 20.0}, {"z_dim": 9}, status="stopped")
+    return results
+
+
+@pytest.fixture
+def results(written: Path, tmp_path: Path) -> Path:
+    """The two arms, in the folder that is looked in by default."""
+    return shutil.copytree(written, tmp_path / "results")
+
+
+ONE, OTHER = (",".join(f"{n:05d}" for n in range(start, start + 5)) for start in (0, 5))
+
+
+def test_two_arms(bench: Bench, results: Path) -> None:
+    one, other = arms(load(results))
+    code, out, err = bench("compare", one, other)
+    assert (code, err) == (0, "")
+    words = " ".join(out.split())
+    assert "by 12.3 [10.0, 14.6] (Hedges g 7, 5 and 5 seeds, at kimg 16)" in words
+    assert "12 s.d. 1.6" in words
+    assert "5,000 fakes of sample seed 1, averaged weights, psi 1, against pictures held" in words
+    assert compare.RULE in words
+    assert max(map(len, out.splitlines())) <= 100
+
+    code, out, _ = bench("compare", other, one, "--json")
+    found = json.loads(out)
+    assert found["status"] == "decided"
+    assert found["b"]["name"] == found["winner"]
+    assert [run["value"] for run in found["b"]["runs"]] == FIVE
+    assert found["effect"]["difference"] == pytest.approx(-12.3)
+    assert found["protocol"]["fakes"] == 5000
+    assert found["rule"] == compare.RULE
+
+    code, out, _ = bench("compare", one, other, "--at", "8h", "--json")
+    found = json.loads(out)
+    assert [run["value"] for run in found["a"]["runs"]] == [30.0] * 5
+    assert found["effect"]["hedges_g"] is None, "endless, which JSON does not know"
+
+
+def test_runs_with_commas_are_an_arm(bench: Bench, results: Path) -> None:
+    code, out, _ = bench("compare", ONE, OTHER, "--json")
+    assert (code, json.loads(out)["status"]) == (0, "decided")
+    code, out, _ = bench("compare", ONE[:11], OTHER[:11], "--json")
+    assert (code, json.loads(out)["status"]) == (0, "provisional")
+
+
+def test_a_suites_name_for_an_arm(bench: Bench, tmp_path: Path, store: Store) -> None:
+    for name, loss in (("mild", "bce"), ("strong", "hinge")):
+        for seed in range(2):
+            run = write_run(tmp_path / "results", store, seed, {16.0: 10.0 + seed}, {"loss": loss})
+            run.path.rename(run.path.with_name(f"{name}-seed{seed}"))
+    code, out, _ = bench("compare", "mild", "strong", "--json")
+    found = json.loads(out)
+    assert (code, found["a"]["name"]) == (0, "dcgan-simple:mild")
+    assert [run["run"] for run in found["b"]["runs"]] == ["strong-seed0", "strong-seed1"]
+
+
+def test_two_runs(bench: Bench, results: Path) -> None:
+    code, out, _ = bench("compare", "00000", "00005")
+    assert code == 0
+    assert "These two checkpoints only: 00000 has 10 on" in out
+
+
+def test_a_run_from_elsewhere(bench: Bench, results: Path, store: Store, tmp_path: Path) -> None:
+    far = write_run(tmp_path / "far", store, 7, {16.0: 50.0})
+    assert far.id == "00000-dcgan-simple-pictures", "the name of another run"
+    code, out, _ = bench("compare", "00000", str(far.path), "--json")
+    found = json.loads(out)
+    assert (code, found["status"]) == (0, "two checkpoints")
+    assert [found[side]["runs"][0]["value"] for side in "ab"] == [10, 50]
+
+
+def test_runs_that_did_not_finish_are_named(bench: Bench, results: Path, store: Store) -> None:
+    write_run(results, store, 5, {16.0: 90.0}, status="collapsed")
+    one, other = arms(load(results))
+    _, out, _ = bench("compare", one, other)
+    assert "Provisional: " in out
+    assert "left out: 00010-dcgan-simple-pictures (collapsed)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["dcgan-simple", "00000"], 2, "may be dcgan-simple:"),
+        (["00000", "00000"], 2, "share 00000-dcgan-simple-pictures"),
+        ([ONE, "00002"], 2, "share 00002-dcgan-simple-pictures"),
+        (["00000,00005", "00001"], 2, "several arms"),
+        (["00000", "stylegan-tiny"], 3, "no run stylegan-tiny"),
+        (["00000", "00005", "--at", "soon"], 2, "--at soon"),
+        (["00000", "00005", "--metric", "fid5k_heldout"], 3, "has no fid5k_heldout"),
+        (["00000", "00005", "--at", "1h"], 3, "at 1h"),
+        (["00000", "00010"], 2, "fakes is 5000 and 1000"),
+        (["00000", "00011"], 2, "dataset_sha256 is "),
+        (["00000", "00012"], 2, "cannot be read"),
+        (["00000", "00013,00013"], 3, "00013-dcgan-simple-pictures (stopped)"),
+    ],
+)
+def test_mistakes_are_one_line(
+    bench: Bench, odd: Path, arguments: list[str], code: int, words: str
+) -> None:
+    found, out, err = bench("compare", *arguments, f"--results={odd}")
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert words in err
