@@ -1,0 +1,166 @@
+"""Where the runs of a suite stand, as their folders tell."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from benchmarks.evaluation import REPORT_SEED
+from benchmarks.jobs import Command, Elsewhere
+from benchmarks.suite import Planned
+from data.errors import MissingError, UserError
+from eval.metrics import Metric
+from training.run_dir import CONFIG, METRICS, STATS, RunDir
+
+Stage = Literal["new", "begun", "training", "trained", "measured"]
+ENDINGS = ("finished", "diverged", "collapsed")
+AUTO = ("device", "precision", "memory_format")  # what a run decides when it starts
+# How names of measurements begin, and of which kind of metric they are.
+KINDS = {
+    "fid_inf": "fd_inf",
+    "fd_inf": "fd_inf",
+    "fid": "fd",
+    "fd": "fd",
+    "kid": "kd",
+    "kd": "kd",
+    "precision": "pr",
+    "js": "js",
+    "ppl": "ppl",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Of one run.
+
+    Attributes:
+        status: of its folder: finished, diverged, killed ...; empty where there is none, and
+            unreadable where training it will say why.
+        kimg: trained so far, as of the last tick.
+        sec_per_kimg: of training alone; None before the first tick.
+    """
+
+    stage: Stage
+    status: str = ""
+    kimg: float = 0.0
+    sec_per_kimg: float | None = None
+
+
+def standing(run: Planned) -> Standing:
+    """Read a run's folder."""
+    folder = RunDir(run.path)
+    if not (run.path / CONFIG).is_file():
+        return Standing("new")
+    status = str(folder.status["state"])
+    ticks = folder.rows(STATS)
+    kimg = ticks[-1]["kimg"] if ticks else 0.0
+    pace = ticks[-1]["seconds"] / kimg if kimg else None
+    try:
+        return Standing(_stage(run, folder, status), status, kimg, pace)
+    except UserError:
+        return Standing("begun", "unreadable", kimg, pace)
+
+
+def _stage(run: Planned, folder: RunDir, status: str) -> Stage:
+    if status == "running":
+        return "training"
+    longer = run.config.training.nimg > folder.config.training.nimg
+    if status not in ENDINGS or longer:
+        return "begun"
+    return "measured" if is_measured(run, folder) else "trained"
+
+
+def is_measured(run: Planned, folder: RunDir) -> bool:
+    """Whether the last snapshot has every metric on the seed that is reported.
+
+    That is what `bench eval --snapshot all` measures last. A run that ended before its first
+    snapshot has nothing to measure.
+    """
+    if not folder.snapshots:
+        return True
+    last = int(folder.snapshots[-1].stem)
+    rows = [
+        row
+        for row in folder.rows(METRICS)
+        if row.get("nimg") == last and row.get("sample_seed") == REPORT_SEED
+    ]
+    if any(row["metric"] == "failed" for row in rows):
+        return True
+    found = set(map(_measurement, rows))
+    asked = [Metric.parse(name) for name in run.metrics]
+    return {(metric.kind, metric.spec, metric.num) for metric in asked} <= found
+
+
+def _measurement(row: dict[str, Any]) -> tuple[str | None, str | None, int | None]:
+    """Of which kind of metric a row is, in whose features, of how many fakes."""
+    name = re.match("|".join(KINDS), row["metric"])
+    return KINDS[name.group()] if name else None, row.get("extractor"), row.get("fakes")
+
+
+def remaining(run: Planned) -> list[Command]:
+    """The commands of a run that are still to be run.
+
+    Raises:
+        Elsewhere: another process trains it.
+        MissingError: its folder cannot be written to.
+    """
+    stage = standing(run).stage
+    if stage == "training" or (stage == "begun" and _is_held(RunDir(run.path))):
+        raise Elsewhere
+    return {"measured": [], "trained": [run.measure]}.get(stage, [run.train, run.measure])
+
+
+def refuse_others(runs: Iterable[Planned]) -> None:
+    """Refuse to go on with runs that a folder has of another plan.
+
+    Raises:
+        UserError: one was started otherwise; the message says in what.
+    """
+    for run in runs:
+        if standing(run).status in ("", "unreadable"):
+            continue
+        saved, planned = RunDir(run.path).config, run.config
+        decided = {
+            name: getattr(saved.training, name)
+            for name in AUTO
+            if getattr(planned.training, name) == "auto"
+        }
+        planned = replace(
+            planned,
+            training=replace(planned.training, **decided),
+            data={**saved.data, **planned.data},
+        )
+        try:
+            saved.refuse_changes(planned, f"--name {run.name}")
+        except UserError as error:
+            raise UserError(
+                f"{run.path} is another plan's: choose another --results. {error}"
+            ) from None
+
+
+def _is_held(folder: RunDir) -> bool:
+    """Whether somebody is about to train in a folder, whose status does not say so yet."""
+    try:
+        with folder.locked():
+            return False
+    except MissingError:
+        raise
+    except UserError:
+        return True
+
+
+def seconds_left(
+    runs: Iterable[tuple[Planned, Standing]], paces: dict[str, float], slots: int
+) -> tuple[float, int]:
+    """How long the training of runs takes yet, and how many of them have no pace to tell by.
+
+    Args:
+        runs: those that are not trained yet.
+        paces: seconds a kimg, by arm.
+        slots: how many run at a time.
+    """
+    left = [
+        max(0.0, run.kimg - found.kimg) * paces[run.arm] for run, found in runs if run.arm in paces
+    ]
+    unknown = sum(run.arm not in paces for run, _ in runs)
+    return max([sum(left) / slots, *left]), unknown
