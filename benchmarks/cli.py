@@ -6,6 +6,7 @@ import sys
 import click
 
 from benchmarks.commands.claims import claims
+from benchmarks.commands.compare import compare
 from benchmarks.commands.data import data
 from benchmarks.commands.directions import directions
 from benchmarks.commands.doctor import doctor
@@ -13,16 +14,21 @@ from benchmarks.commands.fid import evaluate_command, fid
 from benchmarks.commands.generate import generate
 from benchmarks.commands.interpolate import interpolate
 from benchmarks.commands.latents import latents
+from benchmarks.commands.log import log
 from benchmarks.commands.mix import mix
 from benchmarks.commands.models import models
 from benchmarks.commands.neighbours import neighbours
 from benchmarks.commands.ops import ops
 from benchmarks.commands.plot import plot
 from benchmarks.commands.progress import progress
+from benchmarks.commands.recipes import recipes
+from benchmarks.commands.report import report
 from benchmarks.commands.run import run
 from benchmarks.commands.speed import speed
+from benchmarks.commands.suite import suite
 from benchmarks.commands.table import table
 from benchmarks.commands.truncate import truncate
+from benchmarks.commands.verify import verify
 from benchmarks.commands.weights import weights
 from data.errors import UserError
 
@@ -42,6 +48,7 @@ def bench() -> None:
 
 COMMANDS = (
     claims,
+    compare,
     data,
     directions,
     doctor,
@@ -50,16 +57,21 @@ COMMANDS = (
     generate,
     interpolate,
     latents,
+    log,
     mix,
     models,
     neighbours,
     ops,
     plot,
     progress,
+    recipes,
+    report,
     run,
     speed,
+    suite,
     table,
     truncate,
+    verify,
     weights,
 )
 for command in COMMANDS:

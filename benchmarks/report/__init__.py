@@ -1,0 +1,1 @@
+"""The report: one HTML page that answers which model, on what evidence."""
