@@ -1,6 +1,8 @@
 # Everything happens in .venv; nothing outside this folder is touched.
 PYTHON ?= python3
 BENCH := .venv/bin/bench
+# Most of a test is one process starting: two at a time, each with a core.
+TESTS := OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile
 
 .PHONY: setup check test demo gpu
 
@@ -15,25 +17,18 @@ check: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest
+	$(TESTS)
 
 test: setup
-	.venv/bin/pytest
+	$(TESTS)
 
-# Both families, in nine minutes on two CPU cores: a half-width DCGAN at a high learning rate, which
-# draws faces by then, and the smallest StyleGAN, which needs about twenty minutes.
+# Both families on two CPU cores, measured, and one page about them: within ten minutes. The StyleGAN
+# needs about twenty for faces.
 demo: setup
-	$(BENCH) run --variant r1 --batch 16 --kimg 33 --tick 3 --snap 11 \
-	    --set g_channels=256,128,64,32 --set d_channels=32,64,128,256 \
-	    --set lr_d=8e-4 --set lr_g=8e-4 --results results/demo
-	$(BENCH) fid --extractor faces --num 2000 --results results/demo
-	$(BENCH) run --model stylegan --variant tiny --kimg 8 --tick 1 --snap 4 --results results/demo
-	$(BENCH) fid --extractor faces --num 2000 --results results/demo
-	$(BENCH) mix --results results/demo
-	$(BENCH) table --results results/demo
-	@echo "Look at the two newest folders in results/demo: fakes_*.png, reals.png, losses.png, mix.png"
-	@echo "The StyleGAN has faces after some 50 kimg, about 20 minutes in all:"
-	@echo "    $(BENCH) run --resume latest --kimg 60 --results results/demo"
+	$(BENCH) suite demo --results results/demo
+	$(BENCH) report --results results/demo --out results/demo/report.html
+	@echo "Open results/demo/report.html. For a StyleGAN with faces, about 20 minutes:"
+	@echo "    $(BENCH) run --resume stylegan-seed0 --kimg 60 --results results/demo"
 
 # Everything that only a GPU can tell, in stages of at most nine minutes; installs nothing.
 # One stage: make gpu STAGES=compact. With another Python: make gpu GPU_PYTHON=python3.

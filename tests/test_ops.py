@@ -1,7 +1,7 @@
 """The fused ops: values, gradients and second gradients against float64 mathematics."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +67,15 @@ PATHS = [
     Path("native", "cuda", torch.float16),
     Path("native", "cuda", torch.bfloat16),
 ]
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    """Kernels share out their work even where the tests themselves run a core each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def parameters(paths: list[Path]) -> list[Any]:
