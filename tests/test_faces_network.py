@@ -293,8 +293,9 @@ def test_a_turned_picture_leans_as_a_leaning_head_does() -> None:
     assert apart(12.0) < 0.6 * apart(0.0) < apart(-12.0)
 
 
-def test_amounts_leave_a_fifth_clean_and_are_signed_where_they_may_be() -> None:
-    amounts = sample_amounts(5000, generator())
+def test_amounts_leave_a_share_clean_and_are_signed_where_they_may_be() -> None:
+    assert not sample_amounts(500, generator(), clean=1.0).any()
+    amounts = sample_amounts(5000, generator(), clean=0.2)
     assert 0.18 < float((amounts == 0).all(1).float().mean()) < 0.25
     for column, each in zip(amounts.unbind(1), DISTORTIONS.values(), strict=True):
         assert column.max() <= 1.0

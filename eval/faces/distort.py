@@ -17,7 +17,7 @@ from eval.faces.colours import from_hue, hue_chroma
 from eval.faces.targets import COLUMN, has_hue, palette, relabel
 
 MAX_TURN_DEGREES = 30.0
-CLEAN = 0.2  # of the images that `sample_amounts` leaves alone
+CLEAN = 0.3  # of the images that training leaves alone in the end
 
 Apply = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
@@ -55,12 +55,12 @@ def distort(name: str, images: Tensor, amounts: Tensor, generator: torch.Generat
     return distortion.apply(images, amounts, generator)
 
 
-def sample_amounts(count: int, generator: torch.Generator) -> Tensor:
-    """Amounts [N, K] for training: several distortions an image, none for a fifth of them."""
+def sample_amounts(count: int, generator: torch.Generator, clean: float = CLEAN) -> Tensor:
+    """Amounts [N, K] for training: several distortions an image, none for a share of them."""
     shape = (count, len(DISTORTIONS))
     chances = torch.tensor([each.chance for each in DISTORTIONS.values()])
     chosen = torch.rand(shape, generator=generator) < chances
-    chosen &= torch.rand((count, 1), generator=generator) >= CLEAN
+    chosen &= torch.rand((count, 1), generator=generator) >= clean
     signed = torch.tensor([each.signed for each in DISTORTIONS.values()])
     negative = signed & (torch.rand(shape, generator=generator) < 0.5)
     return chosen * torch.rand(shape, generator=generator) * torch.where(negative, -1.0, 1.0)

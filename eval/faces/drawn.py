@@ -1,6 +1,7 @@
 """Drawn faces as tensors, with their labels; distorted ones, as the network is trained on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from tqdm import tqdm
 
 from data.faces import sample_factors
 from data.faces.draw import draw_large
-from eval.faces.distort import compose, sample_amounts
+from eval.faces.distort import CLEAN, compose, sample_amounts
 from eval.faces.targets import mirror_labels, tabulate
 
 # Not 0 and 1: those are what people draw their data sets with.
@@ -35,21 +36,25 @@ def draw_faces(seed: int, count: int, reduction: int = 4) -> Drawn:
 
 
 def distorted_batches(
-    drawn: Drawn, size: int, generator: torch.Generator
+    drawn: Drawn, size: int, generator: torch.Generator, clean: Iterable[float] = repeat(CLEAN)
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Endless shuffled batches, half of them mirrored, all distorted anew.
+    """Shuffled batches, half of them mirrored, distorted anew: one for each share of clean images.
 
     Yields images, labels, what is seen, and the amounts of the distortions, [n, K].
     """
-    assert size <= len(drawn[0]), (size, len(drawn[0]))
+    for share, rows in zip(clean, _shuffled_rows(len(drawn[0]), size, generator), strict=False):
+        images, labels, seen = (part[rows] for part in drawn)
+        flip = (torch.rand(size, generator=generator) < 0.5)[:, None]
+        images = torch.where(flip[..., None, None], images.flip(3), images).float()
+        labels = torch.where(flip, mirror_labels(labels), labels)
+        seen = torch.where(flip, mirror_labels(seen), seen)
+        amounts = sample_amounts(size, generator, share)
+        yield *compose(images, labels, seen, amounts, generator), amounts
+
+
+def _shuffled_rows(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Rows of endless epochs, `size` at a time; what is left over of an epoch is left out."""
+    assert size <= count, (size, count)
     while True:
-        order = torch.randperm(len(drawn[0]), generator=generator)
-        for rows in order.split(size):
-            if len(rows) == size:
-                images, labels, seen = (part[rows] for part in drawn)
-                flip = (torch.rand(size, generator=generator) < 0.5)[:, None]
-                images = torch.where(flip[..., None, None], images.flip(3), images).float()
-                labels = torch.where(flip, mirror_labels(labels), labels)
-                seen = torch.where(flip, mirror_labels(seen), seen)
-                amounts = sample_amounts(size, generator)
-                yield *compose(images, labels, seen, amounts, generator), amounts
+        order = torch.randperm(count, generator=generator)
+        yield from order[: count - count % size].split(size)

@@ -34,7 +34,7 @@ class FacesNet(nn.Module):
         self.dimension = DIMENSION
         self.sha256 = ""
         self.card: dict[str, Any] = {}
-        stages: list[nn.Module] = [*_convolution(12, WIDTHS[0], 1)]
+        stages: list[nn.Module] = [*_convolution(12, WIDTHS[0], 1), Residual(WIDTHS[0])]
         for before, width in pairwise(WIDTHS):
             stages += [*_convolution(before, width, 2), Residual(width)]
         self.body = nn.Sequential(*stages)
