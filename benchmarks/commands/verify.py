@@ -107,9 +107,11 @@ def lacking(what: str, rows: "pd.DataFrame", columns: list[str]) -> Iterator[str
 
 def damaged(run: "RunDir", measured: "pd.DataFrame") -> Iterator[str]:
     """The snapshots that were measured and are not as they were then."""
-    snapshots = measured.groupby("kimg")["weights_sha256"].agg(lambda said: {*said.dropna()})
-    with item_progress(f"reading {run.id}", len(snapshots), "snapshot") as progress:
-        for kimg, said in snapshots.items():
+    said_of: dict[float, set[str]] = {}
+    for kimg, said in zip(measured["kimg"], measured["weights_sha256"], strict=True):
+        said_of.setdefault(kimg, set()).update({said} if isinstance(said, str) else ())
+    with item_progress(f"reading {run.id}", len(said_of), "snapshot") as progress:
+        for kimg, said in sorted(said_of.items()):
             path = run.path / "snapshots" / f"{round(kimg * 1000):09d}.safetensors"
             try:
                 intact = matches_digest(path) and said <= {written_digest(path)}
