@@ -1,5 +1,6 @@
 """What many tests need: a small store, and trainers small enough to train in a second."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,9 @@ from training.config import RunConfig, resolve
 from training.loop import Trainer
 from training.run_dir import RunDir
 from training.snapshot import save_snapshot
+
+# Where tests are started in the background, Ctrl-C is ignored, by them and by all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = {"z_dim": 8, "g_channels": (16, 8, 8, 8), "d_channels": (8, 8, 8, 16)}
 TINY_FLAGS = [
