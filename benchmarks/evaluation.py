@@ -189,11 +189,9 @@ class RunMeter:
         Raises:
             UserError: it is damaged, or makes no finite images.
         """
-        rows = []
-        for weights in WEIGHTS:
-            for row in self._rows(snapshot, weights, seed):
-                self.run.append(METRICS, row)
-                rows.append(row)
+        rows = [row for weights in WEIGHTS for row in self._rows(snapshot, weights, seed)]
+        for row in rows:  # all at once: what was half measured would pass for measured
+            self.run.append(METRICS, row)
         return rows
 
     def measure_or_mark(self, snapshot: Path, seed: int) -> list[Row]:

@@ -15,11 +15,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from benchmarks import evaluation
 from data.files import read_json, write_json
 from data.store import Store
 from eval.table import load
 from tests.conftest import FAST, Bench, write_pictures
 from training.run_dir import METRICS, RunDir
+from training.snapshot import load_snapshot
 
 DIMENSION = 16
 
@@ -239,6 +241,23 @@ class TestRuns:
         assert (
             not load(run.path.parent).duplicated(["metric", "weights", "kimg", "sample_seed"]).any()
         )
+
+    def test_what_was_half_measured_is_measured_again(
+        self, bench: Bench, run: RunDir, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed_at_raw(snapshot: Path, weights: str) -> Any:
+            if weights == "raw":
+                raise KeyboardInterrupt
+            return load_snapshot(snapshot, weights)
+
+        command = ("fid", "--num=80", USING, "--snapshot=all", "--json")
+        with monkeypatch.context() as patched:
+            patched.setattr(evaluation, "load_snapshot", killed_at_raw)
+            assert bench(*command)[0] == 130
+        assert measured(run) == []
+        bench(*command)
+        found = {(row["nimg"], row["weights"]) for row in measured(run) if not row["sample_seed"]}
+        assert found == {(nimg, weights) for nimg in (8, 16, 24) for weights in ("ema", "raw")}
 
     def test_what_a_run_does_not_have_leaves_no_trace(
         self, bench: Bench, run: RunDir, stand_in: StandIn
