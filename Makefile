@@ -22,8 +22,8 @@ check: setup
 test: setup
 	$(TESTS)
 
-# Both families on two CPU cores, measured, and one page about them: within ten minutes. The StyleGAN
-# needs about twenty for faces.
+# Both families on two CPU cores, measured, and one page about them. The StyleGAN needs about twenty
+# minutes for faces.
 demo: setup
 	$(BENCH) suite demo --results results/demo
 	$(BENCH) report --results results/demo --out results/demo/report.html

@@ -10,8 +10,9 @@ import click
 
 from benchmarks.console import say
 from benchmarks.jobs import Job, Workers
-from benchmarks.standing import ENDINGS, Standing, seconds_left, standing
+from benchmarks.standing import Standing, seconds_left, standing
 from benchmarks.suite import Planned
+from training.run_dir import ENDED
 
 LIVE_SEC, PLAIN_SEC = 2, 60  # between two tables, and between two lines of how far all is
 ACTIVE = ("running", "elsewhere")
@@ -92,7 +93,7 @@ class Board:
         open_runs = [
             (run, self._found[run.name])
             for run, job in zip(self._runs, self._jobs, strict=True)
-            if job.state not in ("done", "failed") and self._found[run.name].status not in ENDINGS
+            if job.state not in ("done", "failed") and self._found[run.name].status not in ENDED
         ]
         if not open_runs:
             return "all is trained"

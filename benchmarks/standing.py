@@ -10,11 +10,9 @@ from benchmarks.jobs import Command, Elsewhere
 from benchmarks.suite import Planned
 from data.errors import MissingError, UserError
 from eval.metrics import Metric
-from training.run_dir import CONFIG, METRICS, STATS, RunDir
+from training.run_dir import CONFIG, ENDED, METRICS, STATS, RunDir
 
 Stage = Literal["new", "begun", "training", "trained", "measured"]
-ENDINGS = ("finished", "diverged", "collapsed")
-AUTO = ("device", "precision", "memory_format")  # what a run decides when it starts
 # How names of measurements begin, and of which kind of metric they are.
 KINDS = {
     "fid_inf": "fd_inf",
@@ -65,7 +63,7 @@ def _stage(run: Planned, folder: RunDir, status: str) -> Stage:
     if status == "running":
         return "training"
     longer = run.config.training.nimg > folder.config.training.nimg
-    if status not in ENDINGS or longer:
+    if status not in ENDED or longer:
         return "begun"
     return "measured" if is_measured(run, folder) else "trained"
 
@@ -120,14 +118,9 @@ def refuse_others(runs: Iterable[Planned]) -> None:
         if standing(run).status in ("", "unreadable"):
             continue
         saved, planned = RunDir(run.path).config, run.config
-        decided = {
-            name: getattr(saved.training, name)
-            for name in AUTO
-            if getattr(planned.training, name) == "auto"
-        }
         planned = replace(
             planned,
-            training=replace(planned.training, **decided),
+            training=planned.training.decided_as(saved.training),
             data={**saved.data, **planned.data},
         )
         try:

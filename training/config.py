@@ -16,6 +16,7 @@ from models.registry import family, known
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 MemoryFormat = Literal["auto", "contiguous", "channels_last"]
 OnCollapse = Literal["record", "stop", "rollback"]
+AUTO = ("device", "precision", "memory_format")  # what a run may decide when it starts
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class TrainConfig:
     @property
     def nimg(self) -> int:
         return round(self.kimg * 1000)
+
+    def decided_as(self, other: "TrainConfig") -> "TrainConfig":
+        """This, with what is left to `auto` as another has it."""
+        left = [name for name in AUTO if getattr(self, name) == "auto"]
+        return dataclasses.replace(self, **{name: getattr(other, name) for name in left})
 
 
 @dataclass(frozen=True)

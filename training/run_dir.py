@@ -36,6 +36,8 @@ STATS = "stats.jsonl"
 METRICS = "metrics.jsonl"
 EVENTS = "events.jsonl"
 
+ENDED = ("finished", "diverged", "collapsed")  # others can be gone on with
+
 
 class RunDir:
     """One run's folder."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.commands.options import results_option
+from benchmarks.commands.options import results_option, written_as
 from benchmarks.console import item_progress, say
 from data.errors import UserError
 
@@ -34,14 +34,6 @@ COLUMNS = (
 )
 
 
-def _out(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    if path and path.suffix.lower() != ".csv":
-        raise UserError(f"--out {path}: a CSV file is written; let the name end in .csv")
-    if path and not path.parent.is_dir():
-        raise UserError(f"--out {path}: there is no folder {path.parent}; make it first")
-    return path
-
-
 @click.command()
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @click.option("--claims", "numbers", metavar="NUMBERS", help="Such as 4,6 or 5a.  [default: all]")
@@ -49,7 +41,7 @@ def _out(context: click.Context, option: click.Parameter, path: Path | None) -> 
     "--out",
     metavar="FILE.csv",
     type=click.Path(path_type=Path, dir_okay=False),
-    callback=_out,
+    callback=written_as(".csv"),
     help="The table, and a .json beside it.  [default: claims.csv in the folder of runs]",
 )
 @click.option(

@@ -5,20 +5,12 @@ from pathlib import Path
 
 import click
 
-from benchmarks.commands.options import results_option
+from benchmarks.commands.options import results_option, written_as
 from data.errors import UserError, require
 from data.ranges import MOST, whole_numbers
 
 Command = Callable[..., None]
 SEEDS_END = 2**32  # beyond, torch's generator repeats itself
-
-
-def _out(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    if path and path.suffix.lower() != ".png":
-        raise UserError(f"--out {path}: a PNG file is written; let the name end in .png")
-    if path and not path.parent.is_dir():
-        raise UserError(f"--out {path}: there is no folder {path.parent}; make it first")
-    return path
 
 
 def place_options(command: Command) -> Command:
@@ -29,7 +21,7 @@ def place_options(command: Command) -> Command:
             "--out",
             metavar="FILE",
             type=click.Path(path_type=Path, dir_okay=False),
-            callback=_out,
+            callback=written_as(".png"),
             help="The picture.  [default: in the run's folder]",
         ),
         click.option(

@@ -4,17 +4,9 @@ from pathlib import Path
 
 import click
 
-from benchmarks.commands.options import results_option
+from benchmarks.commands.options import results_option, written_as
 from benchmarks.console import item_progress
-from data.errors import MissingError, UserError
-
-
-def _out(context: click.Context, option: click.Parameter, path: Path) -> Path:
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"--out {path}: an HTML page is written; let the name end in .html")
-    if not path.parent.is_dir():
-        raise UserError(f"--out {path}: there is no folder {path.parent}; make it first")
-    return path
+from data.errors import MissingError
 
 
 @click.command()
@@ -25,7 +17,7 @@ def _out(context: click.Context, option: click.Parameter, path: Path) -> Path:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("report.html"),
     show_default=True,
-    callback=_out,
+    callback=written_as(".html", ".htm"),
     help="The page.",
 )
 @click.option(

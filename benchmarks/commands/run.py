@@ -33,10 +33,6 @@ NEXT = {
 }
 
 
-ENDED = ("finished", "diverged", "collapsed")
-AUTO = ("device", "precision", "memory_format")
-
-
 @click.command()
 @click.option(
     "--recipe",
@@ -257,11 +253,8 @@ def new_config(
     store = training_data(source, share, training.get("seed", TrainConfig.seed))
     config = chosen(len(store.rows("train")))
     if like:
-        open_ones = [name for name in AUTO if training.get(name, "auto") == "auto"]
-        decided = {name: getattr(like.training, name) for name in open_ones}
-        config = dataclasses.replace(
-            config, training=dataclasses.replace(config.training, **decided)
-        )
+        decided = config.training.decided_as(like.training)
+        config = dataclasses.replace(config, training=decided)
     if "auto" in (config.training.precision, config.training.memory_format):
         say("timing a few steps to choose --precision and --memory-format ...")
     config = dataclasses.replace(config, data=data_identity(store, role))
@@ -273,6 +266,7 @@ def new_config(
 def again(there: "RunDir", config: "RunConfig", store: "Store") -> None:
     """Do what is left of a run that the same command has started: nothing, the rest, or all."""
     from training.loop import Trainer
+    from training.run_dir import ENDED
     from training.world import broadcast, is_writer
 
     saved, state = there.config, broadcast(there.status["state"])

@@ -31,7 +31,6 @@ PROTOCOL = [
 ]
 REFERENCE = ["reference", "reference_sha256", "reference_images"]
 PATH_LENGTHS = "ppl"  # held against nothing
-ENDED = ("finished", "collapsed", "diverged")  # others can be gone on with
 
 
 @click.command()
@@ -78,6 +77,8 @@ def verify(results: Path, as_json: bool) -> None:
 
 def missing(run: "RunDir", rows: "pd.DataFrame") -> Iterator[str]:
     """What a run's rows of the table do not say, a line each."""
+    from training.run_dir import ENDED
+
     status = rows["status"].iloc[0]
     if status == "unreadable":
         yield "configuration: config.json cannot be read"
