@@ -26,7 +26,7 @@ test: setup
 # minutes for faces.
 demo: setup
 	$(BENCH) suite demo --results results/demo
-	$(BENCH) report --results results/demo --out results/demo/report.html
+	$(BENCH) report --results results/demo
 	@echo "Open results/demo/report.html. For a StyleGAN with faces, about 20 minutes:"
 	@echo "    $(BENCH) run --resume stylegan-seed0 --kimg 60 --results results/demo"
 

@@ -15,16 +15,14 @@ from data.errors import MissingError
     "--out",
     metavar="FILE.html",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("report.html"),
-    show_default=True,
     callback=written_as(".html", ".htm"),
-    help="The page.",
+    help="The page.  [default: report.html in the folder of runs]",
 )
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
 @results_option
-def report(runs: tuple[str, ...], out: Path, device: str, results: Path) -> None:
+def report(runs: tuple[str, ...], out: Path | None, device: str, results: Path) -> None:
     """Write one page about runs: the verdict, the numbers, the pictures, the commands.
 
     \b
@@ -45,5 +43,6 @@ def report(runs: tuple[str, ...], out: Path, device: str, results: Path) -> None
     if not found:
         raise MissingError(f"there are no runs in {results} yet; make one with `bench run`")
     chosen = list({run.path.resolve(): run for run in found}.values())
-    write_report(out, results, chosen, device, item_progress)
-    click.echo(out)
+    page = out or results / "report.html"
+    write_report(page, results, chosen, device, item_progress)
+    click.echo(page)
