@@ -27,7 +27,8 @@ from benchmarks.report.parts import (
     Text,
 )
 from data.errors import UserError
-from eval.compare import REPORT_SEED, RULE, SELECTION_SEED, at_hours, best, factorial, last, verdict
+from eval.compare import REPORT_SEED, RULE, SELECTION_SEED, at_hours, best, last, verdict
+from eval.welch import factorial
 
 DESIGN = re.compile(r"versus-2x2-(?P<network>[^-]+)-(?P<training>.+)")
 ONE, OTHER = 4, 6  # the colours of G and D, of reals and fakes: not those of the first arms

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from eval.compare import welch
 from eval.effects import Floats
+from eval.welch import welch
 
 ALPHA = 0.05
 LEAST_SEEDS = 2  # a side: with one, nothing says what another seed would change
