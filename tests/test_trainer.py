@@ -157,6 +157,14 @@ def test_the_average_of_a_young_run_is_shorter() -> None:
     assert average.module.weight.item() == pytest.approx(0.5, rel=1e-5)
 
 
+def test_without_a_half_life_the_average_is_the_module() -> None:
+    module = nn.Linear(3, 3)
+    average = Average(module, half_life_kimg=0)
+    nn.init.normal_(module.weight)
+    average.update(2000, 100)
+    assert torch.equal(average.module.weight, module.weight)
+
+
 def test_statistics_of_the_average_are_those_of_its_own_maps(make_trainer: TrainerMaker) -> None:
     trainer = make_trainer()
     for _ in range(4):

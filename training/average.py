@@ -14,6 +14,8 @@ RAMPUP = 0.05
 class Average:
     """A copy of a module whose weights trail it; its buffers are the module's own.
 
+    With a half-life of 0 they are the module's own, too.
+
     Attributes:
         module: the copy, in eval mode.
     """
@@ -27,7 +29,7 @@ class Average:
     def update(self, nimg: int, batch: int) -> None:
         """Move towards the module, after `batch` images that bring the count to `nimg`."""
         half_life = min(self._half_life_nimg, nimg * RAMPUP)
-        towards = 1 - 0.5 ** (batch / half_life)
+        towards = 1 - 0.5 ** (batch / half_life) if half_life else 1.0
         torch._foreach_lerp_(
             list(self.module.parameters()), list(self._source.parameters()), towards
         )

@@ -34,7 +34,7 @@ class TrainConfig:
         tick_kimg: a line of stats every so often.
         snap_kimg: a snapshot, a sheet and a checkpoint every so often.
         save_minutes: a checkpoint at least this often.
-        ema_kimg: half-life of the average of G's weights.
+        ema_kimg: half-life of the average of G's weights; 0 for none.
         mirror: flip reals at random.
         augment: real-only augmentations, `NAME:P`, in order.
         on_collapse: what the collapse monitor does beyond recording.
@@ -56,8 +56,9 @@ class TrainConfig:
     on_collapse: OnCollapse = "record"
 
     def __post_init__(self) -> None:
-        for name in ("kimg", "batch", "tick_kimg", "snap_kimg", "ema_kimg"):
+        for name in ("kimg", "batch", "tick_kimg", "snap_kimg"):
             require(f"--{name.removesuffix('_kimg')}", getattr(self, name), above=0)
+        require("--ema", self.ema_kimg, least=0)
         require("--save-minutes", self.save_minutes, least=0)
         if not 0 <= self.seed < 2**62:
             raise UserError(f"--seed {self.seed}: it must be a whole number from 0 to 2^62 - 1")

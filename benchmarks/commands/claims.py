@@ -384,14 +384,8 @@ def tell(rows: Sequence[Any]) -> None:
     _wrap("{claim:<4}{statement} ({source})".format(**rows[0]))
     _wrap(f"{INDENT}{rows[0]['measured']}")
     for row in rows:
-        if row["verdict"] == "not run":
-            _wrap(f"{INDENT}NOT RUN: {row['reason']}. {cost_in_words(row)}.")
-        else:
-            _wrap(
-                f"{INDENT}{row['verdict'].upper()}: {row['quantity']} {row['value']:.3g} "
-                f"[{row['low']:.3g}, {row['high']:.3g}], holds {row['holds_if']} "
-                f"{row['threshold']:.3g}; p {row['p']:.2g}, corrected {row['p_holm']:.2g}"
-            )
+        _wrap(f"{INDENT}{row['verdict'].upper()}: {evidence(row)}")
+        if row["verdict"] != "not run":
             _wrap(f"{INDENT}{row['note']}")
         if row["run"]:
             _wrap(f"{INDENT}{row['run']}, kimg {row['kimg']}")
@@ -402,6 +396,16 @@ def tell(rows: Sequence[Any]) -> None:
 
 def _wrap(text: str) -> None:
     click.echo(textwrap.fill(text, WIDTH, subsequent_indent=INDENT, break_on_hyphens=False))
+
+
+def evidence(row: Any) -> str:
+    """What a verdict rests on; of a claim that was not run, why, and what it would cost."""
+    if row["verdict"] == "not run":
+        return f"{row['reason']}. {cost_in_words(row)}."
+    return (
+        f"{row['quantity']} {row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}], holds "
+        f"{row['holds_if']} {row['threshold']:.3g}; p {row['p']:.2g}, corrected {row['p_holm']:.2g}"
+    )
 
 
 def cost_in_words(row: Any) -> str:

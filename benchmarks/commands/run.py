@@ -75,7 +75,9 @@ NEXT = {
 @click.option("--tick", "tick_kimg", type=float, help="A line of stats every so many kimg. [4]")
 @click.option("--snap", "snap_kimg", type=float, help="A snapshot and sheet every so many. [40]")
 @click.option("--save-minutes", type=float, help="A checkpoint at least this often. [5]")
-@click.option("--ema", "ema_kimg", type=float, help="Half-life of G's average, in kimg. [10]")
+@click.option(
+    "--ema", "ema_kimg", type=float, help="Half-life of G's average, in kimg; 0 for none. [10]"
+)
 @click.option("--mirror/--no-mirror", default=None, help="Flip reals at random.")
 @click.option("--augment", multiple=True, metavar="NAME:P", help="Real-only, such as animerush:0.2")
 @click.option(
