@@ -22,12 +22,15 @@ check: setup
 test: setup
 	$(TESTS)
 
-# Both families on two CPU cores, measured, and one page about them. The StyleGAN needs about twenty
-# minutes for faces.
+# Both families on two CPU cores, measured, and one page about them, with the claims that take a
+# single run and seconds. The StyleGAN needs about twenty minutes for faces.
 demo: setup
 	$(BENCH) suite demo --results results/demo
+	$(BENCH) claims --results results/demo --claims 4,5,6
 	$(BENCH) report --results results/demo
-	@echo "Open results/demo/report.html. For a StyleGAN with faces, about 20 minutes:"
+	@echo "Open results/demo/report.html. More of these runs, such as styles that are swapped:"
+	@echo "    $(BENCH) mix --results results/demo"
+	@echo "For a StyleGAN with faces, about 20 minutes:"
 	@echo "    $(BENCH) run --resume stylegan-seed0 --kimg 60 --results results/demo"
 
 # Everything that only a GPU can tell, in stages of at most nine minutes; installs nothing.

@@ -89,6 +89,17 @@ def heldout_faces(trained_on: "Store") -> "Store":
     return store
 
 
+def resized_note(store: "Store") -> str:
+    """What must be said beside a number of imported images that were not 64x64; else nothing."""
+    from data.store import RESOLUTION
+
+    sizes = store.card.get("sizes", {})
+    other = sum(sizes.values()) - sizes.get(f"{RESOLUTION}x{RESOLUTION}", 0)
+    if not other:
+        return ""
+    return f"{store.name}: {other:,} images cropped and resized to {RESOLUTION} px on import"
+
+
 def import_lines(card: dict[str, Any]) -> list[str]:
     """What is worth knowing of an import, a line a kind; nothing for other data sets."""
     if card.get("kind") != "import":

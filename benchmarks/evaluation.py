@@ -1,6 +1,6 @@
 """What `bench fid`, `bench eval` and a training run measure: of whom, and against what."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from benchmarks.console import item_progress, say
-from benchmarks.datasets import heldout_faces, reopen
+from benchmarks.datasets import heldout_faces, reopen, resized_note
 from data.errors import MissingError, UserError
 from data.files import written_digest
 from data.store import Store
 from eval.compare import REPORT_SEED, SELECTION_SEED
-from eval.extractors import load_extractor
+from eval.extractors import Extractor, load_extractor
 from eval.images import Images, Pictures, Samples, has_batch_norm
 from eval.measure import Gauge, Real, Row, protocol_of
 from eval.metrics import DISTANCES, FACES, INCEPTION, LEAST, Metric, value_name
@@ -29,11 +29,22 @@ STATISTICS = {"ema": "re-estimated", "raw": "running"}  # whose batch norm uses 
 
 
 def parse_metrics(names: Iterable[str], extractor: str | None) -> list[Metric]:
-    """Metrics with nothing left open, each once.
+    """Metrics with nothing left open, each once; where it is not FID for want of weights, aloud.
+
+    As `resolve_metrics`.
+    """
+    metrics, instead = resolve_metrics(names, extractor)
+    if instead:
+        say(instead)
+    return metrics
+
+
+def resolve_metrics(names: Iterable[str], extractor: str | None) -> tuple[list[Metric], str]:
+    """Metrics with nothing left open, each once, and what is to be said of them, if anything.
 
     Args:
         extractor: whose features are meant where a name does not say. By default Inception's where
-            there are weights, and else, aloud, our own.
+            a name asks for them or there are weights, and else our own.
 
     Raises:
         UserError: a name is no metric's, or every one says already whose features it means.
@@ -42,18 +53,34 @@ def parse_metrics(names: Iterable[str], extractor: str | None) -> list[Metric]:
     unsaid = [metric for metric in metrics if metric.spec is None]
     if extractor and not unsaid:
         raise UserError(f"--extractor {extractor}: every metric here names its own features")
+    instead = ""
     if unsaid and extractor is None:
-        extractor = _default_extractor()
-    return [metric if metric.spec else replace(metric, spec=extractor) for metric in metrics]
+        extractor = INCEPTION
+        if all(metric.spec != INCEPTION for metric in metrics):
+            extractor, instead = _default_extractor()
+    found = [metric if metric.spec else replace(metric, spec=extractor) for metric in metrics]
+    return found, instead
 
 
-def _default_extractor() -> str:
+def _default_extractor() -> tuple[str, str]:
     try:
         find_inception()
     except MissingError as missing:
-        say(f"{missing}; measuring in the features of `{FACES}` instead, which is no FID")
-        return FACES
-    return INCEPTION
+        return FACES, f"{missing}; measuring in the features of `{FACES}` instead, which is no FID"
+    return INCEPTION, ""
+
+
+def load_extractors(
+    metrics: Iterable[Metric], device: str = "auto", precision: str = "fp32"
+) -> dict[str, Extractor]:
+    """The extractors of metrics that leave none open, by what the metrics call them.
+
+    Raises:
+        MissingError, UserError: as `load_extractor` does.
+    """
+    place = torch.device(resolve_device(device))
+    specs = dict.fromkeys(str(metric.spec) for metric in metrics)
+    return {spec: load_extractor(spec, place, precision) for spec in specs}
 
 
 class Yardstick:
@@ -65,14 +92,17 @@ class Yardstick:
     """
 
     def __init__(
-        self, metrics: Sequence[Metric], real: Real, device: str = "auto", precision: str = "fp32"
+        self, metrics: Sequence[Metric], extractors: Mapping[str, Extractor], real: Real
     ) -> None:
-        """Load what the metrics need; each must say whose features it is of."""
-        self.device = torch.device(resolve_device(device))
+        """Nothing is looked at yet. The extractors are those that the metrics name, on a device.
+
+        Raises:
+            UserError: a reference is too small.
+        """
+        (self.device,) = {extractor.device for extractor in extractors.values()}
         self._metrics = metrics
         self._gauges = {
-            str(spec): Gauge(load_extractor(str(spec), self.device, precision), real, item_progress)
-            for spec in dict.fromkeys(metric.spec for metric in metrics)
+            spec: Gauge(extractor, real, item_progress) for spec, extractor in extractors.items()
         }
         self.ranking: Row = {}
         for metric in metrics:
@@ -105,16 +135,34 @@ def real_of(store: Store) -> Real:
     else:
         say(f"{store.folder} has no held-out images: measuring against the training set alone")
         return Real({"train": train})
-    same_size = train.sample(len(heldout), SELECTION_SEED)
-    spare = replace(train, rows=np.setdiff1d(train.rows, same_size.rows))
-    return Real({"heldout": heldout, "train": same_size}, spare)
+    return _heldout_beside(heldout, train)
 
 
 def real_in(store: Store) -> Real:
-    """What is measured against when data was named: its held-out images, or all of them."""
-    if not len(store.rows("heldout")):
-        return Real({"all": Pictures.whole(store)})
-    return Real({"heldout": Pictures.part(store, "heldout")}, Pictures.part(store, "train"))
+    """What is measured against when data was named: as `real_of`, or all if none is held out."""
+    heldout, train = (Pictures.part(store, part) for part in ("heldout", "train"))
+    if not len(heldout):
+        real = Real({"all": Pictures.whole(store)})
+    elif len(train) < LEAST:
+        real = Real({"heldout": heldout}, train)
+    else:
+        real = _heldout_beside(heldout, train)
+    return replace(real, note=_resized(store))
+
+
+def _resized(store: Store) -> str:
+    """What is said aloud, and beside each number, of images that were resized on import."""
+    note = resized_note(store)
+    if note:
+        say(note)
+    return note
+
+
+def _heldout_beside(heldout: Pictures, train: Pictures) -> Real:
+    """Held-out images, as many of the training set, and the others of it for the floor."""
+    same_size = train.sample(len(heldout), SELECTION_SEED)
+    spare = replace(train, rows=np.setdiff1d(train.rows, same_size.rows))
+    return Real({"heldout": heldout, "train": same_size}, spare)
 
 
 def data_of(run: RunDir) -> Store:
@@ -151,8 +199,9 @@ def measure_pictures(pictures: Pictures, yardstick: Yardstick) -> list[Row]:
     if len(pictures) < LEAST:
         raise UserError(f"{pictures.name} has {len(pictures)} images: {LEAST} are needed")
     about = {"pictures": pictures.name, "pictures_sha256": pictures.sha256}
+    resized = _resized(pictures.store)
     rows = yardstick.rows(lambda num: pictures.sample(num, REPORT_SEED), REPORT_SEED)
-    return [about | row for row in rows]
+    return [about | row | {"note": "; ".join(filter(None, [row["note"], resized]))} for row in rows]
 
 
 @dataclass(frozen=True)
@@ -190,8 +239,7 @@ class RunMeter:
             UserError: it is damaged, or makes no finite images.
         """
         rows = [row for weights in WEIGHTS for row in self._rows(snapshot, weights, seed)]
-        for row in rows:  # all at once: what was half measured would pass for measured
-            self.run.append(METRICS, row)
+        self.run.append(METRICS, *rows)  # what was half measured would pass for measured
         return rows
 
     def measure_or_mark(self, snapshot: Path, seed: int) -> list[Row]:
@@ -228,7 +276,7 @@ class RunMeter:
 
     def measure_all(self) -> list[Row]:
         """Measure what the best is chosen by, of every snapshot where that is not known yet."""
-        known = self._selection()
+        known = self._selection("ema")
         rows: list[Row] = []
         for snapshot in self.run.snapshots:
             if int(snapshot.stem) not in known:
@@ -236,17 +284,18 @@ class RunMeter:
                 rows += self.measure_or_mark(snapshot, SELECTION_SEED)
         return rows
 
-    def best(self) -> Path | None:
-        """The snapshot whose averaged weights have the least distance; None if nothing ranks."""
-        values = {nimg: value for nimg, value in self._selection().items() if value is not None}
+    def best(self, weights: Weights = "ema") -> Path | None:
+        """The snapshot whose weights have the least distance; None if nothing ranks."""
+        found = self._selection(weights)
+        values = {nimg: value for nimg, value in found.items() if value is not None}
         there = [path for path in self.run.snapshots if int(path.stem) in values]
         return min(there, key=lambda path: values[int(path.stem)], default=None)
 
-    def _selection(self) -> dict[int, float | None]:
+    def _selection(self, weights: Weights) -> dict[int, float | None]:
         """What snapshots are ranked by, of those measured so far, by the images seen."""
         if not self.ranks:
             return {}
-        protocol = {"weights": "ema", "psi": 1.0, "sample_seed": SELECTION_SEED}
+        protocol = {"weights": weights, "psi": 1.0, "sample_seed": SELECTION_SEED}
         protocol |= self.yardstick.ranking
         return {
             row["nimg"]: row["value"]
@@ -268,7 +317,8 @@ def newest_measurer(
     It reads the snapshot from the disk and draws from generators of its own: training is the same
     with it and without.
     """
-    yardstick = Yardstick([Metric.parse(name) for name in metrics], real_of(store), device)
+    parsed = [Metric.parse(name) for name in metrics]
+    yardstick = Yardstick(parsed, load_extractors(parsed, device), real_of(store))
     interval = max(every_kimg * 1000, 1)
 
     def measure_newest(run: RunDir) -> list[Row]:

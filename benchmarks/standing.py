@@ -3,16 +3,19 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Literal
 
-from benchmarks.evaluation import REPORT_SEED
+from benchmarks.evaluation import REPORT_SEED, SELECTION_SEED, WEIGHTS
 from benchmarks.jobs import Command, Elsewhere
 from benchmarks.suite import Planned
 from data.errors import MissingError, UserError
-from eval.metrics import Metric
+from eval.metrics import DISTANCES, PATH_LENGTH, Metric
 from training.run_dir import CONFIG, ENDED, METRICS, STATS, RunDir
 
 Stage = Literal["new", "begun", "training", "trained", "measured"]
+# Of which kind of metric, in whose features, of how many fakes, of which weights, against what.
+Measurement = tuple[str | None, str | None, int | None, str | None, str]
 # How names of measurements begin, and of which kind of metric they are.
 KINDS = {
     "fid_inf": "fd_inf",
@@ -23,8 +26,9 @@ KINDS = {
     "kd": "kd",
     "precision": "pr",
     "js": "js",
-    "ppl": "ppl",
+    "ppl": PATH_LENGTH,
 }
+PARTS = ("heldout", "train")  # of the real images: a suite takes no data without the first
 
 
 @dataclass(frozen=True)
@@ -69,30 +73,50 @@ def _stage(run: Planned, folder: RunDir, status: str) -> Stage:
 
 
 def is_measured(run: Planned, folder: RunDir) -> bool:
-    """Whether the last snapshot has every metric on the seed that is reported.
+    """Whether every snapshot that is reported has been, in whole.
 
-    That is what `bench eval --snapshot all` measures last. A run that ended before its first
-    snapshot has nothing to measure.
+    A kill may cut measurements anywhere. A snapshot that cannot be measured was tried, and a run
+    that ended before its first has nothing to measure.
     """
-    if not folder.snapshots:
-        return True
-    last = int(folder.snapshots[-1].stem)
-    rows = [
-        row
-        for row in folder.rows(METRICS)
-        if row.get("nimg") == last and row.get("sample_seed") == REPORT_SEED
-    ]
-    if any(row["metric"] == "failed" for row in rows):
-        return True
-    found = set(map(_measurement, rows))
-    asked = [Metric.parse(name) for name in run.metrics]
-    return {(metric.kind, metric.spec, metric.num) for metric in asked} <= found
+    metrics = [Metric.parse(name) for name in run.metrics]
+    asked = {part for metric in metrics for part in _parts(metric)}
+    rows = folder.rows(METRICS)
+    for nimg in _reported(folder, metrics, rows):
+        moment = {"nimg": nimg, "sample_seed": REPORT_SEED}.items()
+        mine = [row for row in rows if moment <= row.items()]
+        failed = any(row["metric"] == "failed" for row in mine)
+        if not failed and not asked <= set(map(_measurement, mine)):
+            return False
+    return True
 
 
-def _measurement(row: dict[str, Any]) -> tuple[str | None, str | None, int | None]:
-    """Of which kind of metric a row is, in whose features, of how many fakes."""
+def _parts(metric: Metric) -> list[Measurement]:
+    """What one metric comes to: of both kinds of weights, against each part of the real images."""
+    parts = ("",) if metric.kind == PATH_LENGTH else PARTS
+    return [(metric.kind, metric.spec, metric.num, *each) for each in product(WEIGHTS, parts)]
+
+
+def _reported(folder: RunDir, metrics: list[Metric], rows: list[dict[str, Any]]) -> set[int]:
+    """The last snapshot and the best of each kind of weights, by the images seen."""
+    there = [int(snapshot.stem) for snapshot in folder.snapshots]
+    reported = set(there[-1:])
+    ranking = next((_parts(metric) for metric in metrics if metric.kind in DISTANCES), [])
+    values: dict[Measurement, dict[int, float]] = {each: {} for each in ranking if PARTS[0] in each}
+    for row in rows:
+        found = _measurement(row) if row.get("sample_seed") == SELECTION_SEED else None
+        if found in values and row["value"] is not None and row["nimg"] in there:
+            values[found][row["nimg"]] = row["value"]
+    return reported | {min(sorted(of), key=of.__getitem__) for of in values.values() if of}
+
+
+def _measurement(row: dict[str, Any]) -> Measurement | None:
+    """What a row is a measurement of; nothing where it cannot rank."""
     name = re.match("|".join(KINDS), row["metric"])
-    return KINDS[name.group()] if name else None, row.get("extractor"), row.get("fakes")
+    if not name or row.get("psi") != 1 or row.get("batch_norm") == "train":
+        return None
+    part = re.search(rf"_({'|'.join(PARTS)})$", row["metric"])
+    kind, whose = KINDS[name.group()], (row.get("extractor"), row.get("fakes"))
+    return (kind, *whose, row.get("weights"), part.group(1) if part else "")
 
 
 def remaining(run: Planned) -> list[Command]:

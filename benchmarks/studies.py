@@ -8,14 +8,45 @@ import click
 import pandas as pd
 import torch
 
+from benchmarks.console import item_progress
+from benchmarks.datasets import open_data
+from benchmarks.evaluation import data_of, real_in, real_of
+from data.errors import UserError
 from data.files import write_atomic, write_json
+from eval.effects import read
 from eval.extractors import Extractor, load_extractor
+from eval.measure import Real
+from eval.metrics import LEAST
+from eval.studies.walk import SINGLE_FACTOR_BREADTH, Read
 from training.environment import resolve_device
+from training.run_dir import RunDir
 
 
 def attribute_extractor(device: str) -> Extractor:
     """The one whose features attributes are read in."""
     return load_extractor("faces", torch.device(resolve_device(device)))
+
+
+def reader(extractor: Extractor, what: str) -> Read:
+    """Reads the attributes of images, with a bar that says of what."""
+    return lambda images: read(extractor, images, what, item_progress)
+
+
+def real_images(run: RunDir, against: Path | None) -> Real:
+    """Those of a data set, or of what a run was trained on.
+
+    Raises:
+        MissingError: there is none such any more.
+        UserError: it is not what it was, or too small.
+    """
+    real = real_in(open_data(against)) if against else real_of(data_of(run))
+    for pictures in real.parts.values():
+        if len(pictures) < LEAST:
+            raise UserError(
+                f"{pictures.name} has {len(pictures)} images: {LEAST} are needed to measure "
+                "against; name other data with --against"
+            )
+    return real
 
 
 def write_tables(picture: Path, table: pd.DataFrame, about: dict[str, Any]) -> list[Path]:
@@ -34,6 +65,13 @@ def write_tables(picture: Path, table: pd.DataFrame, about: dict[str, Any]) -> l
     return [as_csv, as_json]
 
 
+def in_words(row: Any, digits: int = 2) -> str:
+    """`0.31 [0.20, 0.42]` of a row of a table, or `none` where its `effect` is none."""
+    if row.get("effect") == "none":
+        return "none"
+    return f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+
+
 def tell_effects(table: pd.DataFrame, column: str, paths: list[Path]) -> None:
     """Print effects, attributes by the values of a column, and where the whole tables are."""
     shown = table.assign(
@@ -45,3 +83,31 @@ def tell_effects(table: pd.DataFrame, column: str, paths: list[Path]) -> None:
     click.echo(wide.join(trust).to_string())
     for path in paths:
         click.echo(path)
+
+
+def tell_lines(table: pd.DataFrame, column: str) -> None:
+    """Print what moves on each line, a row for each value of a column."""
+    rows = []
+    for line, found in table.groupby(column, sort=False):
+        whole = found[found["attribute"] == "all"].set_index("measure")
+        counted = whole["value"].map("{:.0f}".format)
+        moved = found[(found["measure"] == "moved") & (found["effect"] != "none")]
+        most = moved.assign(share=moved["value"] / moved["usual"]).nlargest(3, "share")
+        rows.append(
+            {
+                column: line,
+                "moved": counted["count"],
+                **{name: in_words(whole.loc[name]) for name in ("breadth", "consistency")},
+                "consistent": counted["consistent"],
+                "moves most": ", ".join(most["attribute"]) or "none",
+            }
+        )
+    click.echo(pd.DataFrame(rows).to_string(index=False))
+    click.echo(
+        "moved: attributes that move farther than heads err when another factor changes. breadth: "
+        "over how many attributes the\nmovement spreads, "
+        f"{SINGLE_FACTOR_BREADTH:g} where one factor of drawn faces changes. consistency: 1 if it "
+        "is alike in every face, 0\nif it has nothing in common. consistent: attributes that move "
+        "alike beyond their interval (one in forty does by\nchance). moves most: as a share of how "
+        "different any two faces are"
+    )

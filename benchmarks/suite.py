@@ -4,7 +4,7 @@ A suite is a TOML file:
 
     summary = "Is a lower learning rate better?"
     seeds = 3                           # unless `--seeds` says otherwise; 3 by default
-    metrics = "fd5k,pr5k"               # as `bench eval` takes them; this by default
+    metrics = "fd5k,pr5k,js5k"          # as `bench eval` takes them; this by default
     run = "--kimg 200"                  # flags of `bench run`, for every arm
 
     [[arms]]
@@ -36,7 +36,8 @@ Opener = Callable[[Path | None, float, int], "Store"]
 Given = list[tuple[click.Parameter, Any]]
 
 SUITES = Path(__file__).parent / "suites"
-SEEDS, METRICS = 3, "fd5k,pr5k"
+SEEDS, METRICS = 3, "fd5k,pr5k,js5k"
+HELDOUT = 2000  # images: what is advised, or a fifth of a small set
 KEYS = {"summary": str, "seeds": int, "metrics": str, "run": str, "arms": list}
 ARM_KEYS = {"name": str, "asks": str, "run": str}
 # They become names of folders; the rest of such a name is the data's and the seed's.
@@ -115,8 +116,8 @@ class Planned:
 
     @property
     def command(self) -> str:
-        """All of it, for a shell."""
-        return f"{shlex.join(self.train)} && {shlex.join(self.measure)}"
+        """All of it, for a shell in any folder."""
+        return " && ".join(map(shlex.join, (["cd", str(Path.cwd())], self.train, self.measure)))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -239,7 +240,8 @@ def plan(
         flags: of `bench run`, after the arms' own; their lengths are taken as they are.
 
     Raises:
-        UserError: an arm or a flag cannot be used, or two arms would be one.
+        UserError: an arm or a flag cannot be used, two arms would be one, or nothing of the data is
+            held out.
         MissingError: there is no such data.
     """
     from benchmarks.evaluation import parse_metrics
@@ -376,10 +378,35 @@ def config_of(flags: Sequence[str], data: Sequence[str], opened: Opener) -> "Run
     role = recipe.role if recipe else None
     source, whole = source_for(role, data)
     store = opened(source, ROLES[role].share if role and not whole else 1.0, 0)
+    if source:
+        refuse_unsplit(source, store)
     images = len(store.rows("train"))
     made = configure(recipe, images, *changes) if recipe else without_recipe(model, *changes)
     identity = {"sha256": store.card["sha256"], "images": images}
     return replace(made, data=identity | ({"role": role} if role else {}))
+
+
+def refuse_unsplit(source: Path, store: "Store") -> None:
+    """Refuse data of which nothing is held out: drawn faces are measured against another seed's.
+
+    Raises:
+        UserError: with the commands that hold some of it out.
+    """
+    from eval.metrics import LEAST
+
+    if len(store.rows("heldout")) or store.card.get("kind") == "faces":
+        return
+    folder, steps = source, []
+    if store.folder != source:  # an archive or a folder, which has no parts of its own
+        folder = Path("datasets") / source.name.partition(".")[0]
+        steps = [["bench", "data", "import", str(source), "--out", str(folder)]]
+    heldout = max(LEAST, min(HELDOUT, len(store) // 5))
+    steps += [["bench", "data", "split", str(folder), "--heldout", str(heldout)]]
+    commands = " and then ".join(f"`{shlex.join(step)}`" for step in steps)
+    raise UserError(
+        f"--data {source} has no held-out images, against which a suite measures: first {commands}"
+        + f", and then --data {folder}" * (folder != source)
+    )
 
 
 def parsed(flags: Sequence[str]) -> Given:

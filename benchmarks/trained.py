@@ -68,6 +68,7 @@ def find_stylegan(results: Path, run: str) -> RunDir:
     if found.config.model != STYLEGAN:
         raise UserError(
             f"{found.id} is no StyleGAN: a DCGAN turns z straight into an image, with no styles "
-            "to swap and no mean w to pull to; `bench generate` draws from either"
+            "to swap and no mean w to pull to; it has `bench latents --study walk`, `bench latents "
+            "--study gaussian`, `bench directions`, `bench interpolate` and `bench generate`"
         )
     return found

@@ -33,7 +33,7 @@ def standing() -> dict[str, dict[str, Any]]:
     labelled by eye to check it.
     """
     return {
-        name: {"head_score": score, "on_real": "labelled" if name in LABELLED else UNVALIDATED}
+        name: {"head_score": score, "on_real": LABELLED.get(name, UNVALIDATED)}
         for name, score in _faces().card["heldout"].items()
     }
 

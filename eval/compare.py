@@ -110,7 +110,8 @@ def left_out(table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
 
 def arm_names(table: pd.DataFrame) -> "pd.Series[str]":
-    """What the arm of each run is called, by the run: its recipe, or its model and variant.
+    """What the arm of each run is called, by the run: as its suite does, where all runs of it are
+    a suite's, or else by its recipe, or its model and variant.
 
     Where that is the name of several, what tells them apart is added to it. A run whose
     configuration cannot be read belongs to none.
@@ -119,10 +120,12 @@ def arm_names(table: pd.DataFrame) -> "pd.Series[str]":
     labels = [_suite_label(str(run), seed) for run, seed in runs["seed"].items()]
     kinds = runs.assign(label=pd.Series(labels, runs.index, object)).groupby(ARM, sort=False)
     first = kinds.first().reset_index()
+    shared = (kinds["label"].nunique(dropna=False) == 1).to_numpy() & first["label"].notna()
     first["dataset"] = first.groupby("dataset_sha256")["dataset"].transform("first")
     first["budget"] = pd.to_numeric(first["budget"]).map(_percent, na_action="ignore")
     names = first["model"] + "-" + first["variant"]
     names = names.where(first["recipe"].isna(), first["recipe"].astype(object))
+    names = names.where(~shared, first["label"])
     for column in TOLD_APART_BY:
         said = first[column].map(_text)
         names = names.where(said.groupby(names).transform("nunique") == 1, names + ":" + said)
@@ -197,14 +200,23 @@ def choose_metric(a: Side, b: Side) -> str:
     ours, theirs = heldout_distances(a.rows), heldout_distances(b.rows)
     for side, found in ((a, ours), (b, theirs)):
         if not found:
-            raise MissingError(
-                f"{side.name} has no distance to held-out images yet: measure it with `bench fid "
-                "RUN --snapshot all`, or name a --metric"
-            )
+            raise MissingError(f"{side.name} has no distance to held-out images{_remedy(side)}")
     both = [name for name in ours if name in theirs]
     if not both:
         raise _refusal(a, b, [("metric", ours[0], theirs[0])])
     return both[0]
+
+
+def _remedy(side: Side) -> str:
+    """What to do about a distance to held-out images that is not there."""
+    known = side.rows.loc[side.rows["value"].notna(), "metric"].astype(str)
+    others = sorted({name for name in known if DISTANCE.match(name)})
+    if not others:
+        return " yet: measure it with `bench fid RUN --snapshot all`, or name a --metric"
+    return (
+        f": {others[0]} is all that its data allows, unless `bench data split DIR --heldout 2000` "
+        f"sets some aside before training. Train it again on that, or name --metric {others[0]}"
+    )
 
 
 def comparable(a: Side, b: Side, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:

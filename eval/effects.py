@@ -4,23 +4,26 @@ An attribute is a vector, [N, k] for N images: a scalar as a share of its range 
 its cosine and sine (k = 2), a category as the probabilities of its values (k = K).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
-from torch import Tensor
 
 from eval.attributes import read_attributes, standing
 from eval.extractors import Extractor
 from eval.faces.targets import TARGETS, Target
-from eval.images import BATCH
+from eval.features import Watch, extract, unwatched
+from eval.images import Images
 
 Floats = NDArray[np.float64]
 Vectors = dict[str, Floats]
+Interval = tuple[float, float, float]  # a value, and its 95% interval
+Key = TypeVar("Key", bound=Hashable)
 RESAMPLES = 2000
 
 
@@ -44,10 +47,11 @@ class Effect:
         return self.low <= 0 <= self.high
 
 
-def vectors_of(images: Tensor, extractor: Extractor) -> Vectors:
-    """The attributes of images, uint8 [N, 3, H, W], as the `faces` extractor reads them."""
-    features = np.concatenate([extractor.embed(x).cpu().numpy() for x in images.split(BATCH)])
-    return as_vectors(read_attributes(features))
+def read(
+    extractor: Extractor, images: Images, what: str = "images", watch: Watch = unwatched
+) -> Vectors:
+    """The attributes of images, as the `faces` extractor reads them."""
+    return as_vectors(read_attributes(extract(extractor, images, what, watch)))
 
 
 def as_vectors(read: Mapping[str, Floats]) -> Vectors:
@@ -69,17 +73,59 @@ def share_moved(a: Vectors, b: Vectors, mixed: Vectors, seed: int = 0) -> list[E
     The projection of (mixed - a) on (b - a), over all pairs: sum (m - a).(b - a) / sum |b - a|^2,
     so that pairs which hardly differ do not count. Intervals by bootstrap over pairs.
     """
-    effects = []
+    count = len(next(iter(a.values())))
+    return _effects(partial(shares, a, b, mixed), count, seed)
+
+
+def shares(a: Vectors, b: Vectors, mixed: Vectors, times: Floats) -> dict[str, Floats]:
+    """The same in resamples, [R] of each attribute.
+
+    Args:
+        times: how often each of the pairs counts, [R, N].
+    """
+    found = {}
     for name in a:
         way, gone = b[name] - a[name], mixed[name] - a[name]
-        parts = (gone * way).sum(1), (way * way).sum(1)
-        effects.append(_effect(name, parts, _ratio, seed))
-    return effects
+        found[name] = ratio(times @ (gone * way).sum(1), times @ (way * way).sum(1))
+    return found
 
 
 def mean_effect(values: Mapping[str, Floats], seed: int = 0) -> list[Effect]:
     """The mean of values [N] of each attribute; intervals by bootstrap over the N."""
-    return [_effect(name, (found,), np.mean, seed) for name, found in values.items()]
+    count = len(next(iter(values.values())))
+    return _effects(
+        lambda times: {name: times @ found / count for name, found in values.items()}, count, seed
+    )
+
+
+def intervals(
+    statistics: Callable[[Floats], Mapping[Key, Floats]], count: int, seed: int = 0
+) -> dict[Key, Interval]:
+    """Numbers of `count` things, each with its interval by bootstrap over the things.
+
+    All share their resamples.
+
+    Args:
+        statistics: the numbers, [R], of `times` [R, count]: how often each resample has each thing.
+    """
+
+    def of_resamples(taken: Floats, axis: int) -> Floats:
+        times = np.stack([np.bincount(each, minlength=count) for each in taken.reshape(-1, count)])
+        return np.stack(list(statistics(times.astype(float)).values()))
+
+    values = statistics(np.ones((1, count)))
+    found = bootstrap(
+        (np.arange(count),),
+        of_resamples,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return {
+        key: (float(values[key][0]), float(low), float(high))
+        for key, low, high in zip(values, found.low, found.high, strict=True)
+    }
 
 
 def slopes(x: Floats, values: Floats) -> Floats:
@@ -87,6 +133,12 @@ def slopes(x: Floats, values: Floats) -> Floats:
     centred = x - x.mean()
     found: Floats = (values - values.mean(1, keepdims=True)) @ centred / (centred @ centred)
     return found
+
+
+def ratio(numerators: Floats, denominators: Floats) -> Floats:
+    """Their ratios; 0 where there is nothing to divide by."""
+    nothing = np.zeros_like(denominators)
+    return np.divide(numerators, denominators, out=nothing, where=denominators > 0)
 
 
 def frame(effects: Iterable[Effect], **columns: Any) -> pd.DataFrame:
@@ -107,24 +159,11 @@ def frame(effects: Iterable[Effect], **columns: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _effect(
-    name: str, samples: tuple[Floats, ...], statistic: Callable[..., Floats], seed: int
-) -> Effect:
-    value = float(statistic(*samples, axis=-1))
-    found = bootstrap(
-        samples,
-        statistic,
-        paired=len(samples) > 1,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Effect(name, value, float(found.low), float(found.high), len(samples[0]))
-
-
-def _ratio(numerators: Floats, denominators: Floats, axis: int) -> Floats:
-    found: Floats = numerators.sum(axis) / denominators.sum(axis)
-    return found
+def _effects(
+    statistics: Callable[[Floats], Mapping[str, Floats]], count: int, seed: int
+) -> list[Effect]:
+    found = intervals(statistics, count, seed)
+    return [Effect(name, *interval, count) for name, interval in found.items()]
 
 
 def _as_vector(target: Target, values: Floats) -> Floats:

@@ -6,10 +6,11 @@ SHA-256, the size it takes, how images get that size, and the precision it compu
 
 import hashlib
 import importlib
+import inspect
 import re
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,8 +212,12 @@ def _from_function(spec: str, device: torch.device, precision: str) -> Extractor
 
 
 def _sha256_of(network: Any, source: Path) -> str:
-    """Of a function's file, and of the weights that it has loaded from elsewhere."""
+    """Of a function's file, of its network's, and of the weights that it has from elsewhere."""
     digest = hashlib.sha256(source.read_bytes())
+    with suppress(TypeError, OSError):  # of what has no file, such as compiled code
+        defined = network if inspect.isfunction(network) else type(network)
+        if not source.samefile(found := inspect.getfile(defined)):
+            digest.update(Path(found).read_bytes())
     if isinstance(network, nn.Module):
         for name, tensor in sorted(network.state_dict().items()):
             digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from data.store import Store
+from eval.extractors import float32_without_tf32
 from models.registry import GAN
 from models.stylegan.generator import Generator
 from training.sheet import to_uint8
@@ -80,7 +81,8 @@ class Pictures:
 class Samples:
     """What a generator makes of seeded latents: the same images on every machine.
 
-    A StyleGAN's noise is drawn anew for each image, as in training.
+    A StyleGAN's noise is drawn anew for each image, as in training: layer after layer for a whole
+    batch, so that it depends on BATCH.
 
     Attributes:
         gan: with its generator in eval mode.
@@ -117,13 +119,17 @@ class Samples:
         if self.train_mode:  # a copy: its running statistics move
             generator = copy.deepcopy(generator).train()
         for z in latents.split(BATCH):
-            if isinstance(generator, Generator):
-                images = generator.synthesize(generator.map(z, self.psi, self.cutoff), draws)
-            else:
-                images = generator(z)
+            images = self._images(generator, z, draws)
             if not images.isfinite().all():
                 raise UserError(DIVERGED)
             yield to_uint8(images)
+
+    @float32_without_tf32()
+    def _images(self, generator: nn.Module, z: Tensor, draws: torch.Generator) -> Tensor:
+        if isinstance(generator, Generator):
+            return generator.synthesize(generator.map(z, self.psi, self.cutoff), draws)
+        images: Tensor = generator(z)
+        return images
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,9 @@ class Drawn:
     @torch.no_grad()
     def batches(self) -> Iterator[Tensor]:
         for latents in self.latents.split(BATCH):
-            yield to_uint8(self.generate(latents).float())
+            with float32_without_tf32():
+                images = self.generate(latents)
+            yield to_uint8(images.float())
 
 
 def has_batch_norm(module: nn.Module) -> bool:

@@ -25,10 +25,12 @@ class Real:
         parts: references by name. The first one ranks; they should be of one size, since the bias
             of a distance depends on it.
         spare: other real images, which show what as many real ones in the fakes' place would get.
+        note: what must be said of them beside each number.
     """
 
     parts: Mapping[str, Pictures]
     spare: Pictures | None = None
+    note: str = ""
 
 
 class Gauge:
@@ -81,7 +83,7 @@ class Gauge:
             for kind in compared:
                 floors = self._floor(kind, part, len(fakes))
                 for value in _values(kind, features, self._reference(part), seed):
-                    notes = [value.note, self._lack(len(fakes))]
+                    notes = [value.note, self._lack(len(fakes)), self._real.note]
                     yield {
                         "metric": f"{value_name(value.name, self.extractor, len(fakes))}_{part}",
                         "value": value.number,

@@ -44,7 +44,10 @@ def _fd(fakes: Features, real: Reference, seed: int) -> list[Value]:
 def _fd_inf(fakes: Features, real: Reference, seed: int) -> list[Value]:
     found = frechet_infinity(fakes, real.features, seed=seed)
     sizes = ", ".join(f"{size:,}" for size in found.sizes)
-    return [Value("fd_inf", found.value, f"extrapolated from {sizes} fakes and as many reals")]
+    note = f"extrapolated from {sizes} fakes and as many of {len(real.features):,} real images"
+    if found.sizes[0] < len(fakes):
+        note += f", so that {len(fakes) - found.sizes[0]:,} of {len(fakes):,} fakes are not used"
+    return [Value("fd_inf", found.value, note)]
 
 
 def _kd(fakes: Features, real: Reference, seed: int) -> list[Value]:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data.errors import UserError
-from eval.extractors import Extractor
+from eval.extractors import Extractor, float32_without_tf32
 from eval.features import Progress
 from eval.images import BATCH, DIVERGED, Samples
 from models.stylegan.generator import Generator
@@ -13,9 +13,16 @@ from models.stylegan.generator import Generator
 EPSILON = 1e-4  # of the whole path
 
 
-@torch.no_grad()
 def path_length(samples: Samples, extractor: Extractor, progress: Progress | None = None) -> float:
-    """The mean of |f(G(t + e)) - f(G(t))|^2 / e^2, at a random place t on each of so many paths.
+    """The mean of `path_lengths`."""
+    return float(path_lengths(samples, extractor, progress).mean())
+
+
+@torch.no_grad()
+def path_lengths(
+    samples: Samples, extractor: Extractor, progress: Progress | None = None
+) -> Tensor:
+    """|f(G(t + e)) - f(G(t))|^2 / e^2, float64 [N], at a random place t on each of so many paths.
 
     Karras et al. 2019 (arXiv 1812.04948, section 4.1), with an extractor's features f in the place
     of LPIPS. Paths are straight in w for a StyleGAN, and on the sphere in z for others. Noise is
@@ -35,9 +42,10 @@ def path_length(samples: Samples, extractor: Extractor, progress: Progress | Non
             progress(len(t))
     lengths = torch.cat(found)
     low, high = lengths.quantile(lengths.new_tensor([0.01, 0.99]))
-    return float(lengths[(lengths >= low) & (lengths <= high)].mean())
+    return lengths[(lengths >= low) & (lengths <= high)]
 
 
+@float32_without_tf32()
 def _images(samples: Samples, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Images at t [N, 1] of the way from a to b [N, z_dim], float from 0 to 255."""
     generator = samples.gan.G

@@ -4,13 +4,14 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
+from torch import Tensor, nn
 
 import benchmarks.cli
 import eval.studies.cases
@@ -22,15 +23,22 @@ from benchmarks.recipe import recipe_names
 from benchmarks.studies import attribute_extractor
 from benchmarks.suite import suite_names
 from data.errors import MissingError
-from eval.studies.cases import DIRECTIONS, Arm, Case
+from eval.attributes import standing
+from eval.effects import Floats, Vectors, as_vectors
+from eval.faces.targets import TARGETS
+from eval.images import Drawn
+from eval.studies.cases import DIRECTIONS, Arm, Case, readable, require_readable
 from eval.studies.claims import CLAIMS, Claim
-from eval.studies.latent_claims import DECIDED_BY, FLIPPED, by_seed, eye_differences
+from eval.studies.gaussian import DARKNESS, TREND_STD, Seen
+from eval.studies.latent_claims import DECIDED_BY, TURNED, by_seed, crosses
 from eval.studies.verdicts import (
     ALPHA,
     Found,
     NotRunError,
     Part,
+    UnpriceableError,
     apart,
+    counted,
     holm,
     one_sided,
     over,
@@ -67,6 +75,23 @@ def measure(number: str, *cases: Case) -> Found:
 def claim(number: str, words: str = "") -> Claim:
     (found,) = [each for each in CLAIMS if each.number == number and words in each.statement]
     return found
+
+
+def attributes(count: int, **values: Any) -> Vectors:
+    """Those of N faces: alike, but for what is given."""
+    read = {
+        target.name: np.full((count, target.size), 1 / target.size)
+        if target.kind == "category"
+        else np.full(count, target.middle)
+        for target in TARGETS
+    }
+    return as_vectors(read | {name: np.asarray(value, float) for name, value in values.items()})
+
+
+def trust(**scores: float) -> dict[str, dict[str, Any]]:
+    """The standing of heads, of which some have other scores."""
+    known = standing()
+    return known | {name: {**known[name], "head_score": score} for name, score in scores.items()}
 
 
 def shares(**columns: Any) -> pd.DataFrame:
@@ -169,6 +194,17 @@ def test_two_arms_are_welchs() -> None:
             apart("gap", *sides)
 
 
+def test_a_share_is_clopper_and_pearsons() -> None:
+    found = counted("share", 7, 50, 0.1)
+    bounds = stats.beta.ppf(0.025, 7, 44), stats.beta.ppf(0.975, 8, 43)
+    assert (found.low, found.high) == pytest.approx(bounds)
+    assert found.value == 7 / 50
+    none = counted("share", 0, 50, 0.1)
+    assert (none.low, none.high) == pytest.approx((0, 1 - 0.025 ** (1 / 50)))
+    assert none.p > 0.005, "as 0.9 to the 50th is"
+    assert not none.holds
+
+
 def test_equivalence_by_hand() -> None:
     # Five values of mean 0.02 and standard deviation sqrt(0.0025 / 4) * 2 = 0.05.
     values = 0.02 + np.array([-0.05, -0.05, 0.0, 0.05, 0.05])
@@ -213,6 +249,22 @@ def test_seeds_are_pooled_and_one_is_left_as_it_is() -> None:
     assert "rises in 0 of 6 (exact binomial p 0.031 " in agreeing.note, "2 / 2^6"
 
 
+def test_heads_stay_with_what_rests_on_them() -> None:
+    founds = [Found((part(x),), "", heads=("hair_hue",)) for x in (1.0, 2.0)]
+    assert pooled(founds).heads == ("hair_hue",)
+
+
+def test_heads_that_cannot_read_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = {"lashes": 0.29, "hair_hue": 0.3}
+    monkeypatch.setattr(eval.studies.cases, "standing", lambda: trust(**scores))
+    assert readable(["lashes", "hair_hue", "light"]) == ("hair_hue", "light")
+    require_readable(["hair_hue", "light"])
+    with pytest.raises(UnpriceableError, match="no head can read lashes"):
+        readable(["lashes"])
+    with pytest.raises(UnpriceableError, match="no head can read lashes"):
+        require_readable(["hair_hue", "lashes"])
+
+
 def test_runs_that_cannot_tell_are_left_out() -> None:
     def tell(case: Case) -> Found:
         if not case.ticks:
@@ -238,8 +290,9 @@ def test_the_table_of_claims() -> None:
     assert len({each.statement for each in CLAIMS}) == len(CLAIMS)
     # Of a run of each family: of training it is scores alone, twice, that one run can tell of.
     tests = len([each for each in CLAIMS if not each.needs.everywhere]) + 1
+    assert tests > 10
     assert holm([1 / (DIRECTIONS + 1)] * tests).max() <= ALPHA, "else no slope could ever hold"
-    names = {*FLIPPED, *(name for group in DECIDED_BY.values() for name in group)}
+    names = {*TURNED, *(name for group in DECIDED_BY.values() for name in group)}
     page = (Path(__file__).parents[1] / "docs" / "faces.md").read_text()
     assert all(f"`{name}`" in page for name in names)
 
@@ -258,75 +311,203 @@ def test_recipes_and_suites_of_claims_are_there() -> None:
         assert each.needs.suite in ("", *suite_names())
 
 
-@pytest.mark.parametrize(("breadth", "consistency"), [(3.0, 0.1), (3.0, 0.9), (1.0, 0.1)])
-def test_one_variable(monkeypatch: pytest.MonkeyPatch, breadth: float, consistency: float) -> None:
-    def walked(gan: Any, z: Any, variables: Any, read: Any) -> pd.DataFrame:
-        wobble = np.tile([-0.01, 0.01], 5)
-        found = {"breadth": breadth + wobble, "consistency": consistency + wobble}
-        rows = [pd.DataFrame({"measure": name, "value": of}) for name, of in found.items()]
-        rest = pd.DataFrame({"measure": ["consistency"], "value": [99.0], "attribute": "hair_hue"})
-        return pd.concat([*(each.assign(attribute="all") for each in rows), rest])
+Z_DIM = 100  # of which 1, 10, 20 ... 90 are walked along
+WALKED = [0, *range(9, 90, 10)]
+EIGHT = tuple(name for name in DECIDED_BY["coarse"] if name not in ("hair_style", "mouth_shape"))
 
-    monkeypatch.setattr(eval.studies.latent_claims, "walk_effects", walked)
-    monkeypatch.setattr(
-        eval.studies.latent_claims, "seeded_z", lambda gan, seeds: np.zeros((32, 100))
-    )
-    found = measure("4", case(gan=object()))  # type: ignore[arg-type]
-    assert found.holds == (breadth > 2 and consistency < 0.5)
+
+class Plain:
+    """Its images are its latents."""
+
+    G = nn.Identity()
+
+    def sample_z(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(count, Z_DIM, generator=generator)
+
+
+def walking(values: Callable[[Floats], Mapping[str, Any]]) -> Case:
+    """A run of which faces have these attributes, as shares of their range, by z."""
+
+    def read(images: Drawn) -> Vectors:
+        z = images.latents.double().numpy()
+        found = {name: np.asarray(value)[:, None] for name, value in values(z).items()}
+        return attributes(len(z)) | found
+
+    return case(gan=Plain(), read=read)
+
+
+def own_attribute(z: Floats) -> dict[str, Floats]:
+    """Each variable has an attribute of its own."""
+    names = [target.name for target in TARGETS if target.kind == "scalar"]
+    return {name: 0.5 + z[:, at] / 50 for name, at in zip(names, WALKED, strict=False)}
+
+
+def all_alike(z: Floats) -> dict[str, Floats]:
+    """Each variable moves six attributes, and in every face alike."""
+    return dict.fromkeys(EIGHT, 0.5 + z[:, WALKED].sum(1) / 50)
+
+
+def all_otherwise(z: Floats) -> dict[str, Floats]:
+    """Each moves the same six, up or down by what else the face's z says."""
+    whole = z[:, WALKED].sum(1) / 50
+    return {name: 0.5 + whole * np.sign(z[:, 1 + at]) for at, name in enumerate(EIGHT)}
+
+
+@pytest.mark.parametrize(
+    ("values", "breadth", "consistency", "contradicted_by"),
+    [
+        (own_attribute, 1, 1, {"breadth", "consistency"}),
+        (all_alike, len(EIGHT), 1, {"consistency"}),
+        (all_otherwise, len(EIGHT), 0, set()),
+    ],
+)
+def test_one_variable(
+    values: Any, breadth: float, consistency: float, contradicted_by: set[str]
+) -> None:
+    found = measure("4", walking(values))
+    of = {part.name: part for part in found.parts}
+    assert of["breadth"].value == pytest.approx(breadth, rel=0.1)
+    assert of["consistency"].value == pytest.approx(consistency, abs=0.1)
+    assert {part.name for part in found.parts if not part.holds} == contradicted_by
     assert found.p < 1e-6
-    assert found.deciding.name == ("breadth" if breadth < 2 else "consistency")
+    assert len(found.heads) == len(TARGETS)
 
 
-def mixed(margin: float, unreadable: Sequence[str] = ()) -> pd.DataFrame:
-    """Coarse styles decide their attributes by a margin over the fine ones."""
-    rows = [
+def test_variables_that_agree_are_not_many_measurements() -> None:
+    """Half of the faces move in one attribute, the others in six, along whatever variable."""
+
+    def values(z: Floats) -> dict[str, Floats]:
+        whole = z[:, WALKED].sum(1) / 50
+        alone = np.where(z[:, 50] > 0, 0.0, whole)
+        return {name: 0.5 + (alone if at else whole) for at, name in enumerate(EIGHT)}
+
+    breadth, _ = measure("4", walking(values)).parts
+    error = (breadth.high - breadth.low) / 2 / 1.96
+    # The standard error of a mean over 32 faces of two values that are this far from their middle.
+    assert error == pytest.approx((breadth.value - 1) / 32**0.5, rel=0.3)
+
+
+def test_what_cannot_be_read_is_no_part_of_the_breadth(monkeypatch: pytest.MonkeyPatch) -> None:
+    unread = dict.fromkeys(EIGHT[1:], 0.2)
+    monkeypatch.setattr(eval.studies.cases, "standing", lambda: trust(**unread))
+    found = measure("4", walking(all_otherwise))
+    assert found.parts[0].value == pytest.approx(1)
+    assert not {*unread} & {*found.heads}
+
+
+def mixed(
+    margin: float, spread: float = 0.0, pairs: int = 200
+) -> tuple[Vectors, Vectors, dict[str, Vectors]]:
+    """Coarse styles go half the way and a margin, fine ones half of it and middle ones a tenth.
+
+    Args:
+        spread: of the coarse styles' shares, of which a pair has the same in all attributes.
+    """
+    rng = np.random.default_rng(0)
+    a = attributes(pairs)
+    b = {name: rows + rng.choice([-0.4, 0.4], (pairs, 1)) for name, rows in a.items()}
+    coarse = 0.5 + margin + rng.normal(0, spread, (pairs, 1))
+    gone = {"coarse": coarse, "middle": 0.1, "fine": 0.5}
+    return (
+        a,
+        b,
         {
-            "attribute": name,
-            "group": group,
-            "value": {"coarse": 0.5 + margin, "middle": 0.1, "fine": 0.5}[group] + wobble,
-            "head_score": 0.1 if name in unreadable else 0.9,
-        }
-        for group in ("coarse", "middle", "fine")
-        for name, wobble in zip(
-            DECIDED_BY["coarse"], np.linspace(0, 0.02, 8) * (group == "coarse"), strict=True
-        )
-    ]
-    return pd.DataFrame(rows)
+            group: {name: a[name] + share * (b[name] - a[name]) for name in a}
+            for group, share in gone.items()
+        },
+    )
 
 
-def test_styles() -> None:
-    found = measure("5a", case(mixed=mixed(0.2)))
-    assert (found.holds, found.deciding.value) == (True, pytest.approx(0.21))
+@pytest.mark.parametrize("margin", [0.2, -0.2])
+def test_styles(margin: float) -> None:
+    found = measure("5a", case(mixed=mixed(margin, 0.3)))
+    (part,) = found.parts
+    assert found.holds == (margin > 0)
+    assert part.value == pytest.approx(margin, abs=0.05)
     assert found.p < 1e-6
-    found = measure("5a", case(mixed=mixed(-0.2)))
-    assert (found.holds, found.deciding.value) == (False, pytest.approx(-0.19))
-    found = measure("5a", case(mixed=mixed(0.2, ["face_width", "mouth_shape"])))
+    assert found.heads == DECIDED_BY["coarse"]
+    other = measure("5c", case(mixed=mixed(margin, 0.3)))
+    assert other.holds == (margin < 0), "if not the coarse ones', then the fine ones'"
+
+
+def test_attributes_that_agree_are_not_many_measurements() -> None:
+    """All eight go the same way in a pair: the interval is that of a mean over pairs."""
+    (part,) = measure("5a", case(mixed=mixed(0.0, 0.5, pairs=100))).parts
+    shares = 0.5 + np.random.default_rng(0).normal(0, 0.5, 100)
+    assert (part.high - part.low) / 2 == pytest.approx(1.96 * shares.std() / 10, rel=0.2)
+    (part,) = measure("6a", case(truncated=truncated(0.3, 0.5))).parts
+    assert (part.high - part.low) / 2 == pytest.approx(1.96 * shares.std() / 10, rel=0.2)
+
+
+def test_styles_that_a_network_lacks_or_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b, groups = mixed(0.2)
+    small = {name: groups[name] for name in ("coarse", "middle")}
+    with pytest.raises(NotRunError, match="no fine layers"):
+        measure("5c", case(mixed=(a, b, small)))
+    with pytest.raises(NotRunError, match="no others to hold them against"):
+        measure("5a", case(mixed=(a, b, {"coarse": groups["coarse"]})))
+    scores = {"face_width": 0.1, "mouth_shape": 0.2}
+    monkeypatch.setattr(eval.studies.cases, "standing", lambda: trust(**scores))
+    found = measure("5a", case(mixed=(a, b, groups)))
     assert found.note.endswith("left out, as they cannot be read: face_width, mouth_shape")
     assert "face_width +" not in found.note
+    scores = dict.fromkeys(DECIDED_BY["coarse"], 0.1)
+    with pytest.raises(UnpriceableError, match="no head can read face_width"):
+        measure("5a", case(mixed=(a, b, groups)))
 
 
-def test_styles_that_a_network_lacks_or_that_cannot_be_read() -> None:
-    small = mixed(0.2).query("group != 'fine'")
-    with pytest.raises(NotRunError, match="no fine layers"):
-        measure("5c", case(mixed=small))
-    with pytest.raises(NotRunError, match="over 0 numbers"):
-        measure("5a", case(mixed=mixed(0.2, DECIDED_BY["coarse"])))
+def truncated(share: float, spread: float = 0.0) -> dict[float, Vectors]:
+    """Faces that are the share of the way from the mean face at psi -1, the same in all."""
+    mean, plain, found = mixed(share - 0.5, spread, pairs=100)
+    return {0.0: mean, 1.0: plain, -1.0: found["coarse"]}
 
 
-@pytest.mark.parametrize("side", [-1, 1])
-def test_truncation(side: int) -> None:
-    names = list(FLIPPED)
-    opposite = shares(psi=-1.0, attribute=names, value=side * np.array([0.5, 0.6, 0.4]))
-    far = shares(psi=2.0, attribute=names, value=1 - side * np.array([0.5, 0.6, 0.4]))
-    found = case(truncated=pd.concat([opposite, far]))
-    below, beyond = measure("6a", found), measure("6b", found)
-    assert (below.holds, below.deciding.value) == (side < 0, pytest.approx(side * 0.5))
-    assert beyond.holds == (side < 0)
-    assert max(below.p, beyond.p) < 0.05
-    assert f"{3 if side < 0 else 0} of 3 attributes" in below.note
-    far.loc[1, ["value", "low", "high"]] = 1.0, 0.9, 1.1
-    found = case(truncated=pd.concat([opposite, far]))
-    assert not measure("6b", found).holds, "each of the three, not most"
+@pytest.mark.parametrize("share", [-0.4, 0.4])
+def test_below_the_mean_face(share: float) -> None:
+    found = measure("6a", case(truncated=truncated(share)))
+    (part,) = found.parts
+    assert (found.holds, part.value) == (share < 0, pytest.approx(share))
+    assert found.p < 1e-6
+    count = len(TARGETS)
+    assert f"{count if share < 0 else 0} of {count} attributes" in found.note
+
+
+def test_another_value_is_across_the_middle_or_60_degrees_away() -> None:
+    a = attributes(4, femininity=[0.2, 0.6, 0.45, 0.9], hair_hue=[350, 350, 180, 0])
+    b = attributes(4, femininity=[0.6, 1.0, 0.4, 0.1], hair_hue=[45, 55, 250, 300.5])
+    assert crosses("femininity", a, b).tolist() == [True, False, False, True]
+    assert crosses("hair_hue", a, b).tolist() == [False, True, True, False]
+
+
+def far(shares: Sequence[float], faces: int = 100) -> dict[float, Vectors]:
+    """At psi 2 these shares of faces have another gender, hair length and hair hue."""
+    others = [np.arange(faces) < share * faces for share in shares]
+    plain = attributes(faces, femininity=[0.7] * faces, hair_length=0.4 + np.zeros(faces))
+    hue = np.where(others[2], 100.0, 0.0)
+    large = attributes(
+        faces,
+        femininity=np.where(others[0], 0.3, 1.0),
+        hair_length=np.where(others[1], 0.9, 0.0),
+        hair_hue=hue + np.rad2deg(np.arctan2(*plain["hair_hue"][0, ::-1])),
+    )
+    return {1.0: plain, 2.0: large}
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ((0.3, 0.4, 1.0), "holds"),
+        ((0.0, 0.0, 0.0), "does not hold"),  # though all are exaggerated
+        ((0.3, 0.4, 0.01), "does not hold"),
+        ((0.3, 0.4, 0.12), "undecided"),
+    ],
+)
+def test_beyond_the_plain_face(shares: Sequence[float], expected: str) -> None:
+    found = measure("6b", case(truncated=far(shares)))
+    assert [part.value for part in found.parts] == pytest.approx(shares)
+    assert verdict(found, found.p) == expected
 
 
 def test_a_narrow_latent() -> None:
@@ -354,77 +535,58 @@ def test_trends(sign: int) -> None:
     slope = shares(
         trend="slope", attribute=["hair warmth"], value=[sign * 0.3], p=[0.005], **random
     )
-    bend = shares(trend="bend", attribute=["darkness"], value=[sign * 0.2], p=[0.5], **random)
-    found = case(trends=pd.concat([slope, bend]))
+    found = case(trends=slope)
     size = claim("7b", "warmer").measure(arm(found))
     (part,) = size.parts
     assert size.holds, "whatever its sign"
     assert (part.value, part.low, part.high) == pytest.approx((0.3, 0.2, 0.4))
     assert (size.p, part.threshold) == (0.005, 0.1)
     assert ("rises" if sign > 0 else "falls") in size.note
-    mirrored = case(trends=pd.concat([slope.assign(value=-0.3, low=-0.4, high=-0.2), bend]))
+    mirrored = case(trends=slope.assign(value=-0.3, low=-0.4, high=-0.2))
     both = claim("7b", "warmer").measure(arm(found, mirrored))
     assert (both.parts[0].value, both.parts[0].p) == (pytest.approx(0.3), 0), "sizes, which agree"
     assert f"the trend rises in {1 if sign > 0 else 0} of 2" in both.note
-    darkest = measure("7c", found)
-    assert darkest.holds == (sign < 0)
-    assert darkest.p == pytest.approx(2 * stats.norm.sf(2 * stats.norm.ppf(0.975)))
 
 
-def test_eyes_differ_in_hue_and_size() -> None:
-    def hue(*degrees: float) -> np.ndarray:
-        angle = np.deg2rad(degrees)
-        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-    read = {name: np.zeros((3, 1)) for name in attribute_names() if "hue" not in name}
-    read |= {name: hue(0, 0, 0) for name in attribute_names() if "hue" in name}
-    read |= {"eye_left_hue": hue(350, 0, 0), "eye_right_hue": hue(10, 180, 0)}
-    read |= {"eye_left_size": np.array([[0.5], [0.0], [0.25]])}
-    read |= {"eye_right_size": np.array([[0.5], [1.0], [0.5]]), "eye_left_height": np.ones((3, 1))}
-    found = eye_differences(read)
-    np.testing.assert_allclose(found, [(20 / 180) / 2, 1.0, 0.125], atol=1e-7)
+def test_a_trend_that_cannot_be_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eval.studies.cases, "standing", lambda: trust(hair_saturation=0.1))
+    with pytest.raises(UnpriceableError, match="no head can read hair_saturation"):
+        claim("7b", "warmer").measure(arm(case(trends=pd.DataFrame())))
 
 
-def attribute_names() -> list[str]:
-    from eval.faces.targets import TARGETS
-
-    return [target.name for target in TARGETS]
-
-
-def test_less_data_and_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("darkness", "parts", "expected"),
+    [
+        (lambda mean: 0.5 - 0.3 * mean**2, (0.3, 0.3), "holds"),
+        (lambda mean: 0.5 + 0.3 * mean**2, (-0.3, -0.3), "does not hold"),
+        # Monotone, and bent as a hill is.
+        (lambda mean: 0.5 - 0.2 * mean - 0.1 * mean**2, (-0.1, 0.3), "does not hold"),
+        (lambda mean: 0.5 + 0.2 * mean - 0.1 * mean**2, (0.3, -0.1), "does not hold"),
+        (lambda mean: 0.5 - 0.0001 * mean**2, (0.0001, 0.0001), "undecided"),
+    ],
+)
+def test_the_darkest_mean(
+    darkness: Callable[[float], float], parts: tuple[float, float], expected: str
+) -> None:
     rng = np.random.default_rng(0)
-    odd, even = rng.normal(0.3, 0.1, 200), rng.normal(0.2, 0.1, 200)
-    faces: list[np.ndarray] = []
-
-    def compare(few: Sequence[np.ndarray], many: Sequence[np.ndarray]) -> Found:
-        faces[:] = [*few, *many]
-        arms = []
-        for images, count in ((10, len(few)), (20, len(many))):
-            config = SimpleNamespace(data={"images": images})
-            arms.append(arm(*(case(gan=object(), config=config) for _ in range(count))))
-        return claim("9").measure(*arms)
-
-    monkeypatch.setattr(eval.studies.latent_claims, "Samples", lambda *_, **__: None)
-    monkeypatch.setattr(Case, "read", lambda self, images: None)
-    monkeypatch.setattr(eval.studies.latent_claims, "eye_differences", lambda read: faces.pop(0))
-    found = compare([odd], [even])
-    (part,) = found.parts
-    assert (found.holds, part.value) == (True, pytest.approx(odd.mean() - even.mean()))
-    # Of two means, as Welch has it.
-    welch = stats.ttest_ind(odd, even, equal_var=False).confidence_interval()
-    assert (part.low, part.high) == pytest.approx((welch.low, welch.high), abs=0.003)
-    assert "two runs do not tell" in found.note
-    assert not compare([even], [odd]).holds, "the other way round"
-    assert compare([odd], [odd]).p == 1, "the same faces"
-
-    # Over training seeds it is the runs' means that vary, however many faces each has.
-    few, many = [odd, odd + 0.02, odd - 0.01], [even, even + 0.05]
-    found = compare(few, many)
-    expected = stats.ttest_ind(
-        [faces.mean() for faces in few], [faces.mean() for faces in many], equal_var=False
+    faces = rng.normal(0, 0.3, 200)  # which are dark or light at every mean alike
+    found = measure(
+        "7c", case(darkness=lambda mean: darkness(mean) + faces + rng.normal(0, 0.01, 200))
     )
-    assert found.p == pytest.approx(expected.pvalue)
-    assert "3 and 2 training seeds" in found.note
+    assert [part.value for part in found.parts] == pytest.approx(parts, abs=0.004)
+    assert max(part.high - part.low for part in found.parts) < 0.01, "paired"
+    assert verdict(found, found.p) == expected
+
+
+def test_darkness_is_of_the_same_noise_at_each_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(extractor: Any, images: Drawn, watch: Any) -> Seen:
+        return Seen(np.zeros((1, 1), np.float32), {DARKNESS: images.latents.double().numpy()})
+
+    monkeypatch.setattr(eval.studies.cases, "look", look)
+    low, high = (case(gan=Plain()).darkness(mean) for mean in (-1.0, 0.5))
+    np.testing.assert_allclose(high - low, 1.5, rtol=1e-5)
+    assert low.shape == (200, Z_DIM)
+    assert low.std() == pytest.approx(TREND_STD, rel=0.05)
 
 
 def test_low_scores() -> None:
@@ -455,8 +617,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(benchmarks.cli.bench.commands, "claims", claims)
     monkeypatch.setenv("GAN_VERSUS_CACHE", str(tmp_path / "cache"))
     for module, sizes in (
-        (eval.studies.latent_claims, {"BASES": 8, "FACES": 16}),
-        (eval.studies.cases, {"IMAGES": 64, "DIRECTIONS": 3, "TREND_BASES": 10}),
+        (eval.studies.latent_claims, {"BASES": 8}),
+        (eval.studies.cases, {"IMAGES": 64, "DIRECTIONS": 3, "TREND_BASES": 10, "FACES": 16}),
     ):
         for name, value in sizes.items():
             monkeypatch.setattr(module, name, value)
@@ -512,9 +674,9 @@ def test_every_claim_on_tiny_runs(bench: Bench, train: Train) -> None:
     assert code == 0, err
     table = rows_of()
     assert set(table["claim"]) == {each.number for each in CLAIMS}
-    on_training = [each for each in CLAIMS if each.needs.everywhere and each.number != "9"]
-    assert len(table) == 2 * 7 + 5 + 1 + 3 + len(on_training), (
-        "of a DCGAN twice, of a StyleGAN, of sizes, of scores, and of training"
+    on_training = [each for each in CLAIMS if each.needs.everywhere]
+    assert len(table) == 2 * 7 + 5 + 3 + len(on_training), (
+        "of a DCGAN twice, of a StyleGAN, of scores, and of training"
     )
     assert (
         table.loc[table["claim"].isin([e.number for e in on_training]), "verdict"] == "not run"
@@ -524,13 +686,16 @@ def test_every_claim_on_tiny_runs(bench: Bench, train: Train) -> None:
     np.testing.assert_allclose(ran["p_holm"], holm(ran["p"]))
     assert (ran.loc[ran["p_holm"] > 0.05, "verdict"] == "undecided").all()
     assert (ran.loc[ran["p_holm"] <= 0.05, "verdict"] != "undecided").all()
-    assert set(table[table["claim"] == "9"]["run"]) == {f"{few.id} and {many.id}"}
+    assert set(table[table["claim"] == "9a"]["run"]) == {f"{few.id} and {many.id}"}
+    read = ran["claim"].str.fullmatch("4|[56].|7b")
+    assert ran.loc[read, "heads"].str.startswith("worst head ").all()
+    assert ran.loc[~read, "heads"].isna().all()
     scores = table[table["claim"] == "10"].set_index("run")
     assert scores.loc[styles.id, "verdict"] == "does not hold"
     assert scores.loc[few.id, "verdict"] == "not run"
     assert (scores.loc[few.id, "cost_runs"], scores.loc[few.id, "cost_kimg"]) == (1, 0.008)
     assert scores.loc[few.id, "cost_hours"] > 0
-    assert f"    bench mix {styles.path} --layers coarse\n" in out
+    assert f"    bench mix {styles.path} --layers coarse\n    not drawn yet\n" in out
     assert out.endswith("results/claims.csv\nresults/claims.json\n")
 
 
@@ -540,16 +705,16 @@ def test_missing_runs_are_not_run_with_the_reason_and_the_cost(bench: Bench, tra
     code, out, err = bench("claims", "--claims=5, 6a,9,10", "--out=found.csv", "--device=cpu")
     assert code == 0, err
     table = rows_of("found").set_index("claim")
-    assert list(table.index) == ["5a", "5b", "5c", "6a", "9", "10"]
+    assert list(table.index) == ["5a", "5b", "5c", "6a", "9a", "9b", "10"]
     assert (table["verdict"] == "not run").all()
     assert (table.loc[["5a", "6a"], "reason"] == "it takes a stylegan run").all()
     assert table.loc["5a", "cost_kimg"] > 1
     assert math.isnan(table.loc["5a", "cost_hours"])
     assert "for hours that no such run tells yet" in flat(out)
-    assert "two runs of one model and variant on different" in table.loc["9", "reason"]
+    assert "two arms of one model and variant on different" in table.loc["9a", "reason"]
     ticks = [row["sec_per_kimg"] for row in run.rows(STATS)]
-    assert table.loc["9", "cost_hours"] == pytest.approx(0.008 * np.median(ticks) / 3600)
-    assert "6 not run" in out
+    assert table.loc["10", "cost_hours"] == pytest.approx(0.008 * np.median(ticks) / 3600)
+    assert "7 not run" in out
     assert not Path("results/claims.csv").exists()
 
 
@@ -568,14 +733,13 @@ def test_seeds_of_an_arm_are_pooled_and_the_latest_arm_is_looked_at(
     assert list(rows_of()["run"]) == [alone.id, runs[0].id], "two arms of a run each"
 
 
-def test_without_any_run_two_are_needed_for_a_comparison(bench: Bench, small: None) -> None:
+def test_without_any_run_every_arm_is_needed(bench: Bench, small: None) -> None:
     code, out, err = bench("claims", "--claims=9,10", "--device=cpu")
     assert code == 0, err
     table = rows_of().set_index("claim")
-    assert (table.loc["9", "cost_runs"], table.loc["10", "cost_runs"]) == (2, 1)
-    assert table.loc["9", "cost_kimg"] == 2 * table.loc["10", "cost_kimg"]
-    assert "It would cost 2 runs, " in flat(out)
-    assert cost_in_words(table.loc["9"].to_dict()) in flat(out), "read again, as the report does"
+    assert list(table["cost_runs"]) == [4, 4, 1], "two arms of two seeds, and one run"
+    assert "It would cost 4 runs " in flat(out)
+    assert cost_in_words(table.loc["9a"].to_dict()) in flat(out), "read again, as the report does"
     assert max(map(len, out.splitlines())) <= 100
 
 

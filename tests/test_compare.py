@@ -116,13 +116,22 @@ def test_recipes_budgets_and_what_a_suite_says_name_arms() -> None:
         frame(made("mild-seed0", "1"), made("mild-seed1", "1"), made("no-seed0", "2"))
     )
     assert dict(names) == {
-        "mild-seed0": "old:mild",
-        "mild-seed1": "old:mild",
-        "no-seed0": "old:no",
+        "mild-seed0": "mild",
+        "mild-seed1": "mild",
+        "no-seed0": "no",
     }
     names = arm_names(frame(made("a0", "1"), made("b0", "2", 0.05)))
     assert set(names) == {"old:100%", "old:5%"}
-    assert set(arm_names(frame(made("mild-seed0", "1")))) == {"old"}
+    assert set(arm_names(frame(made("mild-seed0", "1")))) == {"mild"}
+
+
+@pytest.mark.parametrize("other", ["a1", "strong-seed1", "mild-seed7"])
+def test_a_suites_name_is_an_arms_where_all_its_runs_have_it(other: str) -> None:
+    """The last one's name speaks of another seed than it had."""
+    assert set(arm_names(frame(rows("mild-seed0", 0), rows(other, 1)))) == {"dcgan-r1"}
+    again = rows("mild-seed1", 1, options_sha256="1" * 64)
+    both_mild = arm_names(frame(rows("mild-seed0", 0), again))
+    assert set(both_mild) == {"mild:00000000", "mild:11111111"}
 
 
 def test_a_data_set_that_was_renamed_is_the_same() -> None:
@@ -501,8 +510,29 @@ def test_a_suites_name_for_an_arm(bench: Bench, tmp_path: Path, store: Store) ->
             run.path.rename(run.path.with_name(f"{name}-seed{seed}"))
     code, out, _ = bench("compare", "mild", "strong", "--json")
     found = json.loads(out)
-    assert (code, found["a"]["name"]) == (0, "dcgan-simple:mild")
+    assert (code, found["a"]["name"]) == (0, "mild")
     assert [run["run"] for run in found["b"]["runs"]] == ["strong-seed0", "strong-seed1"]
+
+
+def test_a_suites_arm_goes_by_its_network_too(bench: Bench, tmp_path: Path, store: Store) -> None:
+    for name, loss in (("mild", "bce"), ("strong", "hinge")):
+        run = write_run(tmp_path / "results", store, 0, {16.0: 10.0}, {"loss": loss})
+        run.path.rename(run.path.with_name(f"{name}-seed0"))
+    code, _, err = bench("compare", "dcgan-simple", "mild")
+    assert (code, err) == (2, "error: dcgan-simple may be mild or strong: write which\n")
+
+
+def test_data_without_a_heldout_part_has_another_remedy(
+    bench: Bench, tmp_path: Path, store: Store
+) -> None:
+    for loss in ("bce", "hinge"):
+        metric = METRIC.replace("heldout", "train")
+        write_run(tmp_path / "results", store, 0, {16.0: 9.0}, {"loss": loss}, metric=metric)
+    code, _, err = bench("compare", "00000", "00001")
+    assert code == 3
+    assert "bench fid" not in err, "measuring again cannot help"
+    assert "`bench data split DIR --heldout 2000`" in err
+    assert bench("compare", "00000", "00001", "--metric", metric)[0] == 0
 
 
 def test_two_runs(bench: Bench, results: Path) -> None:

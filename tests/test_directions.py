@@ -1,8 +1,10 @@
 """Directions: a generator whose directions are known gives them; DCI against closed forms."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from eval.studies.directions import (
     Readings,
     Space,
     attribute_directions,
+    columns,
     components,
     dci,
     direction_effects,
@@ -25,6 +28,7 @@ from eval.studies.directions import (
     principal,
     regress,
     regression_rows,
+    rotation,
     sample_numbers,
     signed,
     strips,
@@ -33,6 +37,7 @@ from models.registry import family
 from models.stylegan import StyleGAN
 from tests.conftest import TINY
 from tests.test_latents import Bench, bench, contains, gan, image_of  # noqa: F401
+from tests.test_studies import Bars
 from tests.test_walk import Bright, constant, read_brightness
 from training.run_dir import RunDir
 
@@ -72,6 +77,17 @@ def test_the_direction_of_the_attribute_that_is_a_variable_is_that_variable() ->
     assert rows.loc[("consistency", "all"), "low"] > 0.99
 
 
+def test_a_seed_is_of_the_faces_and_of_those_held_out() -> None:
+    z, numbers = sample_numbers(SPACE.gan, 50, read_brightness, seed=1)
+    again = sample_numbers(SPACE.gan, 50, read_brightness, seed=1)
+    assert torch.equal(again[0], z)
+    assert np.array_equal(again[1], numbers)
+    assert not torch.equal(sample_numbers(SPACE.gan, 50, read_brightness)[0], z)
+    held = [Readings.of(SPACE, z, numbers, seed).held for seed in (1, 1, 2)]
+    assert np.array_equal(held[0], held[1])
+    assert not np.array_equal(held[0], held[2])
+
+
 def test_what_varies_is_explained_and_what_does_not_is_not() -> None:
     names = {row["attribute"]: row for row in regression_rows(SPACE, readings()).to_dict("records")}
     assert names["skin_tone"]["value"] > 0.99
@@ -97,14 +113,43 @@ def test_disentanglement_needs_axes_that_mean_something() -> None:
     assert mixed["informativeness"] == pytest.approx(clean["informativeness"], abs=1e-3)
 
 
+def test_dci_is_none_where_axes_that_mean_nothing_do_as_well() -> None:
+    points = RNG.normal(size=(800, 8))
+    numbers = np.zeros((800, len(components())))
+    scalars = [n.column for n in components() if n.name == n.attribute][:8]
+    held = np.arange(800) % 5 == 0
+    effects = {}
+    for name, turn in (("axes", np.eye(8)), ("turned", rotation(8, np.random.default_rng(9)))):
+        numbers[:, scalars] = points @ turn
+        table = regression_rows(SPACE, Readings(points, numbers.copy(), held))
+        whole = table[table["attribute"] == "all"].set_index("measure")
+        effects[name] = dict(whole["effect"])
+        assert whole.loc["informativeness", "value"] == pytest.approx(8 / len(columns()), rel=0.01)
+        assert (whole["factors"] == "predicted by the heads of `faces`").all()
+    axes = {"disentanglement": "yes", "completeness": "yes", "informativeness": "yes"}
+    assert effects["axes"] == axes
+    assert effects["turned"] == axes | {"disentanglement": "none", "completeness": "none"}
+
+
+def test_regressions_tell_how_far_they_are_and_turn_by_their_seed() -> None:
+    some, bars = readings(), Bars()
+    table = regression_rows(SPACE, some, watch=bars)
+    ((what, count, steps),) = bars.seen
+    assert (what, sum(steps)) == ("regressions on z", count)
+    assert len(steps) > 30
+    pd.testing.assert_frame_equal(regression_rows(SPACE, some), table)
+    other = regression_rows(SPACE, some, seed=1)
+    assert other["value"].equals(table["value"])
+    assert not other["if_turned"].equals(table["if_turned"])
+
+
 def test_dci_in_closed_form() -> None:
-    assert dci(np.eye(4)) == pytest.approx((1, 1))
-    assert dci(np.ones((3, 5))) == pytest.approx((0, 0))
+    assert list(dci(np.eye(4)).values()) == pytest.approx([1, 1])
+    assert list(dci(np.ones((3, 5))).values()) == pytest.approx([0, 0])
     # Two codes for one of two factors: each is disentangled, and the factor is not complete.
-    disentangled, complete = dci(np.array([[1.0, 0], [1, 0], [0, 1], [0, 0]]))
-    assert disentangled == pytest.approx(1)
-    assert complete == pytest.approx((0.5 + 1) / 2)
-    assert dci(np.zeros((3, 2))) == (0, 0)
+    found = dci(np.array([[1.0, 0], [1, 0], [0, 1], [0, 0]]))
+    assert found == pytest.approx({"disentanglement": 1, "completeness": (0.5 + 1) / 2})
+    assert list(dci(np.zeros((3, 2))).values()) == [0, 0]
 
 
 def test_a_regression_finds_weights_and_shrinks_noise() -> None:
@@ -198,15 +243,44 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("run", ["00000", "00001"])
 def test_directions_as_a_command(bench: Bench, run: str) -> None:  # noqa: F811
     arguments = ["--count=2", "--attributes=hair_hue,blush", "--num=200", "--seeds=4-12"]
-    result = bench("directions", run, *arguments, "--out=d.png", "--measure")
+    arguments += ["--out=d.png", "--measure", "--seed=1"]
+    result = bench("directions", run, *arguments)
     assert result.code == 0, result.err
     assert result.out.splitlines()[:3] == ["d.png", "d.csv", "d.json"]
     assert contains(Path("d.png"), image_of(RunDir.find(Path("results"), run).snapshot(), 4))
-    first = Path("d.csv").read_text()
-    assert all(words in first for words in ("hair_hue (", "blush", "principal 2"))
-    assert ",w" in first if run == "00000" else ",w" not in first
-    bench("directions", run, *arguments, "--out=d.png", "--measure")
-    assert Path("d.csv").read_text() == first
+    first = [Path(f"d.{end}").read_bytes() for end in ("png", "csv", "json")]
+    table, about = pd.read_csv("d.csv"), json.loads(first[2])
+    directions = set(table["direction"].dropna())
+    assert {name.split(" (")[0] for name in directions} == {
+        *("principal 1", "principal 2", "hair_hue", "blush")
+    }
+    assert set(table["space"]) == ({"z", "w"} if run == "00000" else {"z"})
+    assert (about["seed"], about["samples"], len(about["rows"])) == (1, 200, len(table))
+    counted = table[table["measure"] == "count"].set_index("direction")["value"]
+    for direction in directions:
+        assert f"{direction} {counted[direction]:.0f} " in " ".join(result.out.split())
+    assert bench("directions", run, *arguments).code == 0
+    assert [Path(f"d.{end}").read_bytes() for end in ("png", "csv", "json")] == first
+
+
+@pytest.mark.usefixtures("heads")
+def test_every_attribute_is_measured_and_the_best_are_drawn(
+    bench: Bench,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = []
+    monkeypatch.setattr("eval.studies.directions.STEPS", (-1.0, 0.0, 1.0))
+    monkeypatch.setattr(
+        "benchmarks.commands.directions.draw_directions",
+        lambda trained, space, directions, *rest: drawn.extend(each.name for each in directions),
+    )
+    arguments = ["00001", "--count=1", "--num=200", "--seeds=0-7", "--measure", "--out=d.png"]
+    result = bench("directions", *arguments)
+    assert result.code == 0, result.err
+    table = pd.read_csv("d.csv")
+    measured = table[table["kind"] == "of attributes"]["direction"].unique()
+    assert {name.split(" (")[0].split(":")[0] for name in measured} == set(constant(1))
+    assert drawn == ["principal 1", *measured[:4]]
 
 
 def test_names_of_attributes() -> None:

@@ -17,7 +17,7 @@ from data.errors import MissingError, UserError
 from data.files import PARTIAL, atomic_folder, write_atomic
 from tests.conftest import ConfigMaker, TrainerMaker
 from training.checkpoint import damage, load_checkpoint, save_checkpoint
-from training.run_dir import RunDir
+from training.run_dir import METRICS, RunDir
 from training.snapshot import load_snapshot, save_snapshot
 
 ROOT = Path(__file__).parents[1]
@@ -169,6 +169,28 @@ def test_kill_9_loses_nothing() -> None:
     command = [sys.executable, "-m", "benchmarks.kill_nine", "--kills=5"]
     killed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert (killed.returncode, killed.stdout) == (0, "5 kills: nothing lost\n"), killed.stderr
+
+
+def test_rows_that_were_made_together_are_all_there_or_none_is(
+    tmp_path: Path, make_config: ConfigMaker
+) -> None:
+    run = RunDir.create(tmp_path, make_config())
+    before = {"nimg": 1, "metric": "training"}
+    together = [{"nimg": 2, "metric": name, "value": 0.5} for name in ("fd", "precision", "recall")]
+    run.append(METRICS, before)
+    path = run.path / METRICS
+    start = path.stat().st_size
+    run.append(METRICS, *together)
+    content = path.read_bytes()
+    assert run.rows(METRICS) == [before, *together]
+    for size in range(start, len(content) - 1):  # torn anywhere; the end of the line says nothing
+        path.write_bytes(content[:size])
+        assert run.rows(METRICS) == [before]
+    run.append(METRICS, *together)  # what was torn stays behind, and harms nothing
+    assert run.rows(METRICS) == [before, *together]
+    run.append(METRICS, {"nimg": 3, "metric": "failed"})
+    run.forget_after(2, 0)
+    assert run.rows(METRICS) == [before, *together]
 
 
 def test_a_run_is_held_by_one_process_and_a_dead_one_holds_nothing(

@@ -342,6 +342,41 @@ def test_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(load_extractor(spec, CPU, "bf16").embed(images), extractor.embed(images))
 
 
+def test_a_function_whose_network_is_written_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written there is a part of what it is: another sum, another network."""
+    body = (
+        "class Mean(torch.nn.Module):\n"
+        "    size, resize, dimension = 16, 'bicubic', 3\n\n"
+        "    def forward(self, x):\n"
+        "        return x.mean((2, 3))\n"
+    )
+    elsewhere = importable(monkeypatch, tmp_path, body).partition(":")[0]
+    (tmp_path / "wrapping.py").write_text(f"from {elsewhere} import Mean as features\n")
+    first = load_extractor("wrapping:features", CPU).sha256
+    assert load_extractor("wrapping:features", CPU).sha256 == first
+    path = tmp_path / f"{elsewhere}.py"
+    path.write_text(path.read_text().replace("x.mean((2, 3))", "x.amax((2, 3))"))
+    assert load_extractor("wrapping:features", CPU).sha256 != first
+
+
+def test_a_function_that_is_its_own_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = (
+        "def mean(x):\n"
+        "    return x.mean((2, 3))\n\n\n"
+        "mean.size, mean.resize, mean.dimension = 16, 'bicubic', 3\n\n\n"
+        "def features():\n"
+        "    return mean\n"
+    )
+    spec = importable(monkeypatch, tmp_path, body)
+    assert load_extractor(spec, CPU).sha256 == sha256_file(
+        tmp_path / f"{spec.partition(':')[0]}.py"
+    )
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -32,19 +32,30 @@ from eval.faces.network import embed
 from eval.faces.targets import COLUMN, HIDDEN, TARGETS, has_hue, mirror_labels, tabulate
 from eval.faces.train import heldout_scores, loss_of, train
 from eval.faces.validate import (
+    HALVINGS,
+    SEED,
     Ladder,
     agreement,
     changes,
     colour_clusters,
     fit_heads,
+    halvings,
+    ladder_table,
     read_labels,
     region_hue,
     separation,
     shuffle_tiles,
 )
+from eval.frechet import Moments, frechet_distance
 
 SHIPPED = Path(eval.faces.__file__).parent
 FRESH_SEED = 4242  # neither trained on nor held out
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Tensor:
+    """Faces that the shipped network has not seen, float32 [128, 3, 64, 64]."""
+    return draw_faces(FRESH_SEED, 128)[0].float()
 
 
 def pixels(face: Factors) -> Tensor:
@@ -398,12 +409,47 @@ def test_a_changed_or_missing_file_is_refused(tmp_path: Path) -> None:
         load_faces(tmp_path / "copy")
 
 
-def test_the_shipped_network_reads_clear_factors_and_a_random_one_does_not() -> None:
+def test_the_shipped_network_reads_every_factor_and_a_random_one_does_not() -> None:
+    """By its card; and the card is right, by faces that neither it nor the network has seen."""
+    card = load_faces().card["heldout"]
+    assert min(card.values()) > 0.5
     drawn = draw_faces(FRESH_SEED, 500)
     clear = ("hair_lightness", "background_lightness", "skin_tone", "hair_hue", "head_tilt")
     trained, control = (heldout_scores(net, drawn) for net in (load_faces(), random_faces(0)))
     assert min(trained[name] for name in clear) > 0.7
-    assert max(control[name] for name in clear) < 0.2
+    assert max(control.values()) < 0.2
+    assert max(abs(trained[name] - score) for name, score in card.items()) < 0.2
+
+
+def strengths_read(name: str, images: Tensor, amounts: Tensor) -> dict[str, Tensor]:
+    """What the shipped network says of images that were distorted in one way, [N] each."""
+    net = load_faces()
+    distorted = distort(name, images, amounts, generator()).round().clamp(0, 255)
+    return net.strengths(embed(net, distorted))
+
+
+FAINT = ("halves", "blend", "tint")
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_the_shipped_network_reads_how_strong_a_distortion_was(name: str, fresh: Tensor) -> None:
+    amounts = torch.rand(len(fresh), generator=generator(1))
+    if DISTORTIONS[name].signed:
+        amounts = 2.0 * amounts - 1.0
+    read = strengths_read(name, fresh, amounts)[name]
+    least = 0.3 if name in FAINT else 0.7
+    assert torch.corrcoef(torch.stack([amounts, read]))[0, 1] > least
+
+
+MAIN = ("blur", "noise", "jpeg", "hue", "occlusion", "pixelate")
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_a_distortion_is_told_from_the_others(name: str, fresh: Tensor) -> None:
+    read = strengths_read(name, fresh, torch.ones(len(fresh)))
+    mean = {other: float(read[other].mean()) for other in MAIN}
+    assert mean.pop(name) > 0.7
+    assert max(mean.values()) < 0.3
 
 
 def test_the_pixels_of_the_hair_know_its_hue() -> None:
@@ -450,8 +496,28 @@ def test_clusters_are_of_colour_and_the_smallest_comes_first() -> None:
 def test_ladders_tell_rising_from_falling() -> None:
     assert Ladder("rises", 1.0, (1.1, 2.0, 3.0)).monotonic
     assert not Ladder("falls", 1.0, (1.1, 3.0, 2.0)).monotonic
-    assert Ladder("above", 1.0, (2.0, 1.5)).separated
-    assert not Ladder("below", 1.0, (0.9, 2.0)).separated
+    floors = [0.9, 1.0, 1.2]
+    assert Ladder("above", 1.0, (2.0, 1.5)).separated(floors)
+    assert not Ladder("within what chance does", 1.0, (1.1, 2.0)).separated(floors)
+
+
+def test_a_floor_is_of_untouched_halves_and_spreads_by_the_cut_alone() -> None:
+    net, images = random_faces(0, images=64), draw_faces(FRESH_SEED, 400)[0]
+    found = halvings(net, images)
+    order = torch.randperm(400, generator=generator(SEED))
+    halves = [Moments.of(embed(net, images[rows])) for rows in order.split(200)]
+    assert found[0] == pytest.approx(frechet_distance(*halves), rel=1e-4)
+    assert len(set(found)) == len(found) == HALVINGS
+    assert max(found) < 2 * min(found)
+
+
+def test_a_table_of_ladders_calls_nothing_separated_that_chance_explains() -> None:
+    fields = {"floor": 1.0, "distances": (1.1, 2.0, 3.0, 4.0, 5.0)}
+    found = {"faces": [{"change": "blur", **fields}]}
+    *_, narrow = ladder_table(found, {"faces": [0.95, 1.05]}).splitlines()
+    *_, wide = ladder_table(found, {"faces": [0.9, 1.2]}).splitlines()
+    assert narrow == "| blur | faces | 1 | 1.1 | 2 | 3 | 4 | 5 | yes | yes |"
+    assert wide == "| blur | faces | 1 | 1.1 | 2 | 3 | 4 | 5 | yes | no |"
 
 
 def test_every_step_of_a_change_is_made_of_the_change_it_is_named_after() -> None:

@@ -1,6 +1,7 @@
 """`bench fid`, `bench eval` and metrics during training, end to end with small networks."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,11 +16,17 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+import eval.weights
 from benchmarks import evaluation
-from data.files import read_json, write_json
-from data.store import Store
+from data.files import read_json, sha256_file, write_json
+from data.store import Store, write_store
+from eval.compare import best
+from eval.inception import SIZE
 from eval.table import load
+from eval.weights import WeightFile
 from tests.conftest import FAST, Bench, write_pictures
+from tests.test_extractors import Stand, save_script
+from tests.test_frechet import root_without_disp
 from training.run_dir import METRICS, RunDir
 from training.snapshot import load_snapshot
 
@@ -84,36 +91,73 @@ def pictures(tmp_path: Path) -> Store:
 USING = "--extractor=standin.pt2"
 
 
+def clean_fid(folders: list[Path], network: nn.Module) -> float:
+    """What clean-fid says of two folders."""
+    with torch.no_grad():
+        features = [
+            cleanfid.fid.get_folder_features(
+                str(folder),
+                network,
+                num_workers=0,
+                batch_size=16,
+                device=torch.device("cpu"),
+                mode="clean",
+                verbose=False,
+            )
+            for folder in folders
+        ]
+    means = [each.mean(0) for each in features]
+    spreads = [np.cov(each, rowvar=False) for each in features]
+    return float(cleanfid.fid.frechet_distance(means[0], spreads[0], means[1], spreads[1]))
+
+
 class TestImages:
-    @pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # clean-fid's
     def test_folders_are_as_far_apart_as_clean_fid_says(
-        self, bench: Bench, stand_in: StandIn, tmp_path: Path
+        self,
+        bench: Bench,
+        stand_in: StandIn,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         sets = [write_pictures(tmp_path / f"store{seed}", 90, seed) for seed in (0, 1)]
         folders = [write_folder(tmp_path / f"folder{n}", store) for n, store in enumerate(sets)]
-        with torch.no_grad():
-            features = [
-                cleanfid.fid.get_folder_features(
-                    str(folder),
-                    stand_in,
-                    num_workers=0,
-                    batch_size=16,
-                    device=torch.device("cpu"),
-                    mode="clean",
-                    verbose=False,
-                )
-                for folder in folders
-            ]
-        means = [each.mean(0) for each in features]
-        spreads = [np.cov(each, rowvar=False) for each in features]
-        expected = cleanfid.fid.frechet_distance(means[0], spreads[0], means[1], spreads[1])
-
-        code, out, _ = bench("fid", "folder0", "--against", "folder1", USING, "--json")
+        root_without_disp(monkeypatch)
+        code, out, err = bench("fid", "folder0", "--against", "folder1", USING, "--json")
         (row,) = json.loads(out)
         assert code == 0
         assert row["metric"] == "fd_standin90_all"
-        assert row["value"] == pytest.approx(expected, rel=1e-5)
+        assert row["value"] == pytest.approx(clean_fid(folders, stand_in), rel=1e-5)
         assert "no floor" in row["note"]
+        assert "resized" not in row["note"] + err
+
+    def test_larger_images_are_measured_as_they_were_imported_and_that_is_said(
+        self,
+        bench: Bench,
+        stand_in: StandIn,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        large = [tmp_path / "large0", tmp_path / "large1"]
+        for seed, folder in enumerate(large):
+            folder.mkdir()
+            noise = np.random.default_rng(seed).integers(0, 256, (70, 128, 128, 3), dtype=np.uint8)
+            for number, pixels in enumerate(noise):
+                Image.fromarray(pixels).save(folder / f"{number:04d}.png")
+        code, out, err = bench("fid", "large0", "--against", "large1", USING, "--json")
+        (row,) = json.loads(out)
+        assert code == 0
+        for text in (row["note"], err):
+            for folder in large:
+                assert re.search(rf"{folder.name}\S*: 70 images cropped and resized to 64", text)
+        imported = []
+        for folder in large:
+            (store,) = (tmp_path / "datasets" / "imported").glob(f"{folder.name}-*")
+            imported.append(tmp_path / f"{folder.name}-64px")
+            bench("data", "export", str(store), "--out", f"{folder.name}.zip")
+            shutil.unpack_archive(f"{folder.name}.zip", imported[-1])
+        root_without_disp(monkeypatch)
+        assert row["value"] == pytest.approx(clean_fid(imported, stand_in), rel=1e-5)
+        assert row["value"] != pytest.approx(clean_fid(large, stand_in), rel=0.1)
 
     def test_a_set_is_at_no_distance_from_itself(
         self, bench: Bench, stand_in: StandIn, tmp_path: Path
@@ -126,13 +170,37 @@ class TestImages:
         self, bench: Bench, stand_in: StandIn, tmp_path: Path, pictures: Store
     ) -> None:
         write_pictures(tmp_path / "store", 90, seed=2)
-        command = ["eval", "store", "--against", "pictures", USING, "--metrics", "fd80,kd80,pr80"]
+        write_pictures(tmp_path / "real", 280).split(100)
+        command = ["eval", "store", "--against", "real", USING, "--metrics", "fd80,kd80,pr80"]
         first = bench(*command, "--json")[1]
         assert bench(*command, "--json")[1] == first
         rows = {row["metric"]: row for row in json.loads(first)}
-        assert rows["fd_standin80_heldout"]["reference"] == "pictures heldout"
-        assert rows["fd_standin80_heldout"]["floor"] > 0
-        assert {"kd_standin80_heldout", "recall_standin80_heldout"} <= set(rows)
+        assert {"kd_standin80_heldout", "recall_standin80_train"} <= set(rows)
+        for part in ("heldout", "train"):
+            row = rows[f"fd_standin80_{part}"]
+            assert row["reference"] == f"real {part}"
+            assert row["reference_images"] == 100
+            assert row["floor"] > 0
+
+    def test_who_has_copied_the_training_set_does_better_on_it(
+        self, bench: Bench, stand_in: StandIn, tmp_path: Path
+    ) -> None:
+        real = write_pictures(tmp_path / "real", 200)
+        real.split(100)
+        with write_store(tmp_path / "copies", {"kind": "test"}) as (writer, _):
+            writer.append(real.images[real.rows("train")])
+        out = bench("fid", "copies", "--against", "real", USING, "--json")[1]
+        found = {row["metric"]: row["value"] for row in json.loads(out)}
+        assert found["fd_standin100_train"] == pytest.approx(0, abs=1e-9)
+        assert found["fd_standin100_heldout"] > 1e-6
+
+    def test_a_training_part_of_a_few_images_is_no_reference(
+        self, bench: Bench, stand_in: StandIn, tmp_path: Path
+    ) -> None:
+        write_pictures(tmp_path / "real", 130).split(67)  # 63 are left
+        code, out, _ = bench("fid", "real", "--num=64", "--against", "real", USING, "--json")
+        assert code == 0
+        assert {row["metric"] for row in json.loads(out)} == {"fd_standin64_heldout"}
 
     @pytest.mark.parametrize(
         ("arguments", "code", "words"),
@@ -162,6 +230,60 @@ class TestImages:
         assert err.startswith("error: ")
         assert err.count("\n") == 1
         assert words in err
+
+
+class TestWeights:
+    """With Inception's weights and without."""
+
+    def test_without_them_the_features_are_our_own_and_that_is_said_once(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        write_pictures(tmp_path / "store", 70)
+        code, out, err = bench("eval", "store", "--against=store", "--metrics=fd64,pr64", "--json")
+        assert code == 0
+        rows = json.loads(out)
+        assert {row["extractor"] for row in rows} == {"faces"}
+        assert "fd_faces64_all" in {row["metric"] for row in rows}
+        (line,) = err.splitlines()
+        assert line.startswith("FID cannot be computed here, for want of Inception's weights: ")
+        assert "`bench weights fetch`" in line
+        assert line.endswith("measuring in the features of `faces` instead, which is no FID")
+
+    @pytest.mark.filterwarnings("error")
+    def test_with_them_it_is_fid_and_nothing_is_said(
+        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = save_script(Stand(), tmp_path / "script.pt")
+        known = WeightFile("script.pt", "https://nowhere", sha256_file(path), path.stat().st_size)
+        monkeypatch.setattr(eval.weights, "INCEPTION", (known,))
+        monkeypatch.setenv("GAN_VERSUS_WEIGHTS", str(tmp_path))
+        write_pictures(tmp_path / "store", 70)
+        code, out, err = bench("eval", "store", "--against=store", "--metrics=fd64,kid64", "--json")
+        assert (code, err) == (0, "")
+        rows = {row["metric"]: row for row in json.loads(out)}
+        assert set(rows) == {"fid64_all", "kid64_all"}
+        assert rows["fid64_all"]["extractor_sha256"] == known.sha256
+        assert rows["fid64_all"]["resize"] == f"bicubic to {SIZE}"
+
+    @pytest.mark.parametrize("metrics", ["fid64", "fid64,pr64", "pr64,fid64"])
+    def test_who_asks_for_fid_by_name_gets_one_line_before_any_import(
+        self, bench: Bench, tmp_path: Path, metrics: str
+    ) -> None:
+        write_folder(tmp_path / "folder", write_pictures(tmp_path / "store", 70))
+        code, out, err = bench("eval", "folder", "--against=folder", f"--metrics={metrics}")
+        assert (code, out) == (3, "")
+        assert err.startswith("error: FID cannot be computed here")
+        assert err.count("\n") == 1
+        assert not (tmp_path / "datasets").exists()
+
+    def test_an_extractor_that_is_not_there_is_missed_before_any_import(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        write_folder(tmp_path / "folder", write_pictures(tmp_path / "store", 70))
+        code, _, err = bench("fid", "folder", "--against=folder", "--extractor=none.pt")
+        assert code == 3
+        assert "none.pt" in err
+        assert not (tmp_path / "datasets").exists()
 
 
 @pytest.fixture(scope="session")
@@ -223,15 +345,39 @@ class TestRuns:
             if row["sample_seed"] == 0 and row["weights"] == "ema" and row["metric"] == name
         }
         assert set(ranked) == {8, 16, 24}
-        best = min(ranked, key=lambda nimg: ranked[nimg])
         reported = [row for row in rows if row["sample_seed"] == 1]
-        assert {row["nimg"] for row in reported if "best" in row["snapshot"]} == {best}
-        assert {row["nimg"] for row in reported if "last" in row["snapshot"]} == {24}
+
+        def named(name: str) -> set[int]:
+            return {row["nimg"] for row in reported if name in row["snapshot"].split(" and ")}
+
+        best = min(ranked, key=lambda nimg: ranked[nimg])
+        assert named("best") == {best}
+        assert named("last") == {24}
+        (best_raw,) = named("best raw")
         # What is known is not measured again, and the default reports it.
         before = len(measured(run))
         _, out, _ = bench("fid", "--num=80", USING, "--json")
-        assert {row["nimg"] for row in json.loads(out)} == {best, 24}
+        assert {row["nimg"] for row in json.loads(out)} == {best, best_raw, 24}
         assert len(measured(run)) - before == len(json.loads(out))
+
+    def test_averaged_and_raw_weights_have_a_best_each_and_both_are_reported(
+        self, bench: Bench, run: RunDir, stand_in: StandIn
+    ) -> None:
+        bench("fid", "--num=80", USING, "--snapshot=all")
+        row = next(row for row in measured(run) if row["metric"] == "fd_standin80_heldout")
+        assert row["sample_seed"] == 0
+        for nimg, weights, value in ((8, "raw", -1.0), (16, "ema", -1.0)):  # the least, by far
+            how = {"ema": "re-estimated", "raw": "running"}[weights]
+            chosen = {"nimg": nimg, "weights": weights, "batch_norm": how, "value": value}
+            run.append(METRICS, {**row, **chosen})
+        rows = json.loads(bench("fid", "--num=80", USING, "--json")[1])
+        named = {row["snapshot"]: row["nimg"] for row in rows}
+        assert named == {"best": 16, "best raw": 8, "last": 24}
+        for nimg in named.values():
+            assert {row["weights"] for row in rows if row["nimg"] == nimg} == {"ema", "raw"}
+        table = load(run.path.parent)
+        of_raw = table[(table.metric == "fd_standin80_heldout") & (table.weights == "raw")]
+        assert list(best(of_raw).kimg) == [0.008]
 
     def test_a_measurement_repeated_is_one_row_of_the_table(
         self, bench: Bench, run: RunDir, stand_in: StandIn
@@ -268,12 +414,12 @@ class TestRuns:
         assert measured(run) == []
 
     def test_other_protocols_never_rank(self, bench: Bench, run: RunDir, stand_in: StandIn) -> None:
-        def best() -> int:
+        def the_best() -> int:
             rows = json.loads(bench("fid", "--num=80", USING, "--json")[1])
-            return next(row["nimg"] for row in rows if "best" in row["snapshot"])
+            return next(r["nimg"] for r in rows if "best" in r["snapshot"].split(" and "))
 
         assert bench("fid", "--num=80", USING, "--snapshot=all")[0] == 0
-        first = best()
+        first = the_best()
         row = next(
             row
             for row in measured(run)
@@ -285,9 +431,9 @@ class TestRuns:
         for name, value in others.items():  # each would win, if it counted
             run.append(METRICS, {**row, name: value, "value": -1.0})
         run.append(METRICS, {**row, "value": None})
-        assert best() == first
+        assert the_best() == first
         run.append(METRICS, {**row, "value": -1.0})
-        assert best() == row["nimg"]
+        assert the_best() == row["nimg"]
 
     def test_train_mode_never_ranks(self, bench: Bench, run: RunDir, stand_in: StandIn) -> None:
         code, _, err = bench("fid", "--num=80", USING, "--batch-norm=train", "--snapshot=best")
@@ -322,7 +468,12 @@ class TestRuns:
         pictures.split(90)
         code, _, err = bench("fid", "--num=80", USING)
         assert code == 2
-        assert "split" in err
+        assert "its split into train and held-out changed" in err
+        shutil.rmtree(pictures.folder)
+        write_pictures(tmp_path / "pictures", 200, seed=4).split(100)
+        code, _, err = bench("fid", "--num=80", USING)
+        assert code == 2
+        assert "its pixels changed" in err
         shutil.rmtree(pictures.folder)
         code, _, err = bench("fid", "--num=80", USING)
         assert code == 3

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from benchmarks.speed_fid import clean_fids_distance
 from eval.frechet import Moments, TooFewImages, frechet_distance, frechet_infinity
 
 Array = np.ndarray
@@ -125,16 +126,39 @@ def test_equals_clean_fid_in_512_dimensions(monkeypatch: pytest.MonkeyPatch) -> 
     check_against_clean_fid(monkeypatch, 512, (1500, 1100))
 
 
+def root_without_disp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clean-fid run with any scipy: newer ones do not take the `disp` that it passes."""
+    root = scipy.linalg.sqrtm
+    monkeypatch.setattr(cleanfid.fid.linalg, "sqrtm", lambda matrix, disp: (root(matrix), 0.0))
+
+
 def check_against_clean_fid(
     monkeypatch: pytest.MonkeyPatch, dimension: int, counts: tuple[int, int]
 ) -> None:
-    root = scipy.linalg.sqrtm  # newer ones do not take the `disp` that clean-fid passes
-    monkeypatch.setattr(cleanfid.fid.linalg, "sqrtm", lambda matrix, disp: (root(matrix), 0.0))
+    root_without_disp(monkeypatch)
     a, b = (correlated(count, dimension, seed) for seed, count in enumerate(counts))
     expected = cleanfid.fid.frechet_distance(
         a.mean(0), np.cov(a, rowvar=False), b.mean(0), np.cov(b, rowvar=False)
     )
     assert distance(a, b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_rival_of_the_speed_test_is_clean_fid_whatever_scipy_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b = (correlated(90, 12, seed) for seed in (0, 1))
+    statistics = [part for x in (a, b) for part in (x.mean(0), np.cov(x, rowvar=False))]
+    root = scipy.linalg.sqrtm
+
+    def sqrtm(matrix: Array) -> Array:  # as from scipy 1.18 on
+        return root(matrix)
+
+    monkeypatch.setattr(scipy.linalg, "sqrtm", sqrtm)
+    with pytest.raises(TypeError, match="disp"):
+        cleanfid.fid.frechet_distance(*statistics)
+    assert clean_fids_distance(*statistics) == pytest.approx(distance(a, b), rel=1e-9)
+    root_without_disp(monkeypatch)
+    assert clean_fids_distance(*statistics) == pytest.approx(distance(a, b), rel=1e-9)
 
 
 def test_no_root_of_a_matrix_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Latents from other Gaussians: against plain samples and generators whose trends are known."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from eval.studies.gaussian import (
     MEANS,
     QUALITIES,
     STDS,
+    TREND_BASES,
     RealFaces,
     Seen,
     gaussian,
@@ -158,6 +161,9 @@ def test_p_is_where_the_first_lies() -> None:
     assert rank_p(np.array([0.0, *others]), 0.0) == 1
     assert rank_p(np.array([0.501, *others]), 0.0) == pytest.approx(0.5)
     assert rank_p(np.zeros(100) + 1e-17 * np.arange(100), 0.0) == 1, "rounding is a tie"
+    nothing = np.zeros(99)
+    assert rank_p(np.array([-0.0002, *nothing]), 0.0) == 1, "no other ever varies"
+    assert rank_p(np.array([-0.0002, *nothing[1:], 0.0001]), 0.0) == 0.01
 
 
 def test_a_jackknife_of_a_mean_is_students_interval() -> None:
@@ -182,6 +188,9 @@ def test_a_direction_like_no_other_is_found_and_others_are_not() -> None:
     bend = found[found["trend"] == "bend"].set_index("attribute")
     assert bend.loc["fd", "low"] > 0, "the distance is least in the middle"
     assert bend.loc["fd", "p"] == pytest.approx(1 / 40)
+    assert (found["count"] == TREND_BASES).all(), "however much noise there is"
+    again = trend_effects(Known(), noise, see, real_faces(), ways)  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(found, again)
 
     ways[7] = 1.0  # now it is one of two
     found = trend_effects(Known(), noise, see, real_faces(), ways)  # type: ignore[arg-type]
@@ -193,6 +202,8 @@ def test_each_setting_has_each_number_with_an_interval() -> None:
     noise = unit_noise(range(64), 32)
     found = setting_effects(Known(), noise, see, real_faces())  # type: ignore[arg-type]
     assert len(found) == len(STDS) * len(MEANS) * (len(QUALITIES) + 1 + len(DISTANCES))
+    assert (found["count"] == 64).all()
+    assert (found["effect"] == "level").all(), "a distance is never 0, and not for that an effect"
     assert (found["low"] <= found["value"] + 1e-12).all()
     assert (found["value"] <= found["high"] + 1e-12).all()
     dark = found[found["attribute"] == DARKNESS].set_index(["std", "mean"])["value"]
@@ -202,6 +213,23 @@ def test_each_setting_has_each_number_with_an_interval() -> None:
     assert distance[0.2, 0.0] < distance[0.2, 0.5] < distance[0.2, 1.0]
     again = setting_effects(Known(), noise, see, real_faces())  # type: ignore[arg-type]
     pd.testing.assert_frame_equal(found, again)
+
+
+def test_progress_comes_to_its_end_and_is_told_on_the_way() -> None:
+    noise, ways = unit_noise(range(64), 32), random_directions(19, 32, seed=0)
+    bars: list[tuple[int, list[int]]] = []
+
+    @contextmanager
+    def watch(what: str, count: int) -> Iterator[Callable[[int], None]]:
+        bars.append((count, []))
+        yield bars[-1][1].append
+
+    setting_effects(Known(), noise, see, real_faces(), watch=watch)  # type: ignore[arg-type]
+    trend_effects(Known(), noise, see, real_faces(), ways, watch=watch)  # type: ignore[arg-type]
+    assert len(bars) == 2
+    for count, told in bars:
+        assert sum(told) == count
+        assert max(told) < count / 50
 
 
 def test_a_generator_that_normalises_z_does_not_see_std(gan: object) -> None:  # noqa: F811

@@ -337,17 +337,25 @@ def test_measuring_leaves_tables_with_intervals(bench: Bench) -> None:
     assert result.out.split("\n")[:4] == ["m.png", "m.webp", "m.csv", "m.json"]
     table = pd.read_csv("m.csv")
     assert list(table["measure"]) == ["length", "detour", "jump"] * 5 + ["ppl_patches_w20"]
-    means = table[table["way"] == "mean of 4"]
+    means = table[table["way"].isin(["mean of 4", "20 random paths"])]
+    assert len(means) == 4
     assert (means["low"] <= means["value"]).all()
     assert (means["value"] <= means["high"]).all()
-    assert table["low"].isna().sum() == 13
+    assert table["low"].isna().sum() == 12
     assert "ppl_patches_w20" in result.out
     assert "seed 0 to 1" not in result.out, "the short table has the means only"
     about = json.loads(Path("m.json").read_text())
     assert (about["space"], about["psi"], about["frames"]) == ("w", 1.0, 5)
     assert (about["seeds"], about["extractor"]) == ([0, 1, 2, 3], "patches")
+    assert about["seed"] == 0
     assert about["rows"][0]["low"] is None
     assert about["rows"][-1]["value"] == pytest.approx(table["value"].iloc[-1])
+
+    bench("00000", "--seeds=0-3", "--frames=5", "--measure", "--out=s.png", "--seed=1")
+    assert json.loads(Path("s.json").read_text())["seed"] == 1
+    seeded = pd.read_csv("s.csv")
+    assert list(seeded["value"])[:-1] == list(table["value"])[:-1], "the ways are those of --seeds"
+    assert seeded["value"].iloc[-1] != table["value"].iloc[-1], "the paths are others"
 
     bench("00000", "--seeds=0-3", "--frames=5", "--measure", "--out=z.png", "--space=z")
     other = pd.read_csv("z.csv")

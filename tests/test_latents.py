@@ -1,18 +1,21 @@
 """Seeds, style mixing and truncation: against their definitions, and as commands."""
 
+import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.cli import main
+from benchmarks.commands.drawing import seeds_of
 from benchmarks.grids import SCALE, Panel, in_rows, with_sources, write_grids
 from data.errors import MissingError, UserError
 from data.ranges import in_ranges, whole_numbers
@@ -20,7 +23,7 @@ from eval.latents import images_of, mixing_grid, seeded_z, truncation_grid
 from models.registry import family
 from models.stylegan import StyleGAN, StyleGANOptions
 from models.stylegan.selectors import describe, groups, select
-from tests.conftest import TINY_STYLEGAN
+from tests.conftest import TINY_STYLEGAN, write_pictures
 from training.run_dir import RunDir
 from training.sheet import to_uint8
 from training.snapshot import Weights, load_snapshot
@@ -398,12 +401,18 @@ def bench(
 
 def contains(picture: Path, image: Tensor) -> bool:
     """Whether a picture shows a uint8 image [3, H, W], enlarged, somewhere."""
+    return next(places_of(picture, image), None) is not None
+
+
+def places_of(picture: Path, image: Tensor) -> Iterator[tuple[int, int]]:
+    """Where a picture shows it: upper left corners, as (y, x)."""
     pixels = read(picture)
     block = image.repeat_interleave(SCALE, 1).repeat_interleave(SCALE, 2).permute(1, 2, 0).numpy()
     height, width, _ = block.shape
     ys, xs = np.nonzero(near(pixels[: 1 - height, : 1 - width], block[0, 0]).all(-1))
-    places = zip(ys, xs, strict=True)
-    return any(near(pixels[y : y + height, x : x + width], block).all() for y, x in places)
+    for y, x in zip(ys, xs, strict=True):
+        if near(pixels[y : y + height, x : x + width], block).all():
+            yield int(y), int(x)
 
 
 def image_of(snapshot: Path, seed: int, weights: Weights = "ema") -> Tensor:
@@ -528,10 +537,104 @@ def test_latest_can_be_of_a_family(trained: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["mix"],
+        ["truncate", "--seeds=0-2"],
+        ["latents", "--variables=1,2"],
+        ["latents", "--study=gaussian", "--seeds=0-7"],
+    ],
+)
+def test_the_same_command_twice_is_the_same_bytes(bench: Bench, arguments: list[str]) -> None:
+    written = []
+    for _ in range(2):
+        assert bench(*arguments, "--out=p.png").code == 0
+        written.append(Path("p.png").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_seeds_of_are_no_other_seeds() -> None:
+    blocks = [seeds_of(seed, 64) for seed in range(5)]
+    assert list(blocks[0]) == list(range(64))
+    assert len(set().union(*blocks)) == 5 * 64
+
+
+# The commands, measuring
+
+
+def test_a_walk_is_measured(bench: Bench) -> None:
+    arguments = ["--variables=2,5", "--seeds=0-7", "--measure"]
+    result = bench("latents", "00001", *arguments, "--out=w.png")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert lines[:3] == ["w.png", "w.csv", "w.json"]
+    assert lines[3].split()[:2] == ["variable", "moved"]
+    table = pd.read_csv("w.csv")
+    for line, variable in zip(lines[4:6], (2, 5), strict=True):
+        whole = table[(table["variable"] == variable) & (table["attribute"] == "all")]
+        counted = whole.set_index("measure")["value"]
+        assert line.split()[:2] == [str(variable), f"{counted['count']:.0f}"]
+    about = json.loads(Path("w.json").read_text())
+    assert (about["study"], about["seed"], about["seeds"]) == ("walk", 0, list(range(8)))
+    assert len(about["rows"]) == len(table)
+    bench("latents", "00001", *arguments, "--seed=1", "--out=o.png")
+    other = pd.read_csv("o.csv")
+    slopes = table["measure"] == "slope"
+    assert other["value"][slopes].equals(table["value"][slopes]), "the bases are those of --seeds"
+    assert not other["low"][slopes].equals(table["low"][slopes]), "the bootstrap is another"
+
+
+def test_gaussians_are_measured(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAN_VERSUS_CACHE", str(tmp_path / "cache"))
+    few = {"STDS": (0.4,), "MEANS": (-1.0, 0.0, 1.0), "TREND_BASES": 6}
+    for name, value in few.items():
+        monkeypatch.setattr(f"eval.studies.gaussian.{name}", value)
+    write_pictures(tmp_path / "real", 70)
+    arguments = ["--study=gaussian", "--num=64", "--directions=19", "--seeds=0-3", "--measure"]
+    written = []
+    for seed in (0, 0, 2):
+        to = ["--against", str(tmp_path / "real"), f"--seed={seed}", "--out=g.png"]
+        result = bench("latents", "00001", *arguments, *to)
+        assert result.code == 0, result.err
+        written.append([Path(f"g.{end}").read_bytes() for end in ("png", "csv", "json")])
+    assert written[0] == written[1]
+    assert written[0][0] == written[2][0], "the picture has seeds of its own"
+    assert written[0][1] != written[2][1]
+    assert result.out.splitlines()[:3] == ["g.png", "g.csv", "g.json"]
+    about = json.loads(Path("g.json").read_text())
+    assert (about["study"], about["seed"], about["seeds"]) == ("gaussian", 2, "128-191")
+    table = pd.read_csv("g.csv")
+    assert len(about["rows"]) == len(table)
+    assert set(table["kind"]) == {"setting", "trend"}
+    assert "with the mean, at std 0.4, of 6 latents at each mean" in result.out
+    for _, row in table[table["kind"] == "trend"].iterrows():
+        found = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        shown = "none" if row["low"] <= 0 <= row["high"] else found
+        random = f"{row['random_median']:.3f} [{row['random_low']:.3f}, {row['random_high']:.3f}]"
+        words = f"{row['attribute']} {row['trend']} {shown} {random} {row['p']:.2f}"
+        assert words in " ".join(result.out.split())
+    level = table[(table["kind"] == "setting") & (table["mean"] == 1)]
+    for value in level["value"]:
+        assert f"{value:.3f}" in result.out
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["mix", "00001"], 2, "no styles to swap and no mean w to pull to"),
-        (["truncate", "00001"], 2, "`bench generate` draws from either"),
+        (
+            ["truncate", "00001"],
+            2,
+            "it has `bench latents --study walk`, `bench latents",
+        ),
+        (["mix", "00001"], 2, "`bench directions`, `bench interpolate` and `bench generate`"),
+        (["mix", "--seed=-1"], 2, "--seed"),
+        (["latents", "--seed=4294967296"], 2, "--seed"),
+        (["truncate", "--measure", "--against=nowhere"], 3, "nowhere"),
+        (["truncate", "--measure"], 2, "has 10 images: 64 are needed"),
+        (["latents", "--study=gaussian", "--measure"], 2, "has 10 images: 64 are needed"),
         (["generate", "00001", "--psi=0.7"], 2, "is no StyleGAN"),
         (["generate", "00001", "--cutoff=2"], 2, "is no StyleGAN"),
         (["generate", "00000", "--cutoff=2"], 2, "--cutoff needs --psi"),
@@ -548,7 +651,7 @@ def test_latest_can_be_of_a_family(trained: Path, tmp_path: Path) -> None:
         (["truncate", "--cutoff=11"], 2, "this network has 10 layers"),
         (["truncate", "--psi=1,"], 2, "--psi 1,: write numbers with commas"),
         (["truncate", "--psi=inf"], 2, "--psi inf"),
-        (["truncate", "--seeds=0-999"], 2, "6,000 images"),
+        (["truncate", "--seeds=0-999"], 2, "8,000 images"),
         (["mix", "--layers=corse"], 2, "--layers corse: this network has no such layers"),
         (["mix", "--rows=a"], 2, "--rows: 'a'"),
         (["mix", "--rows=0-63", "--cols=0-63"], 2, "12,288 images"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import eval.images
 import eval.measure
 from data.errors import UserError
 from data.store import Store
-from eval.extractors import Extractor
+from eval.extractors import Extractor, load_extractor
 from eval.features import extract, reference
 from eval.frechet import Moments, frechet_distance
-from eval.images import Pictures, Samples
+from eval.images import Drawn, Pictures, Samples
 from eval.measure import Gauge, Real
 from eval.metrics import Metric, value_name
 from eval.path_length import path_length, slerp
@@ -75,6 +76,21 @@ def tiny(model: str, variant: str, options: dict[str, Any]) -> GAN:
     gan = family(model).build(family(model).resolve(variant, options))
     gan.G.eval()
     return gan
+
+
+def preferred() -> tuple[bool, str]:
+    return torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+
+
+@pytest.fixture
+def tf32() -> Iterator[None]:
+    """What a trainer on a GPU may prefer."""
+    before = preferred()
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
+    yield
+    torch.backends.cudnn.allow_tf32 = before[0]
+    torch.set_float32_matmul_precision(before[1])
 
 
 def pixels(images: Any) -> Tensor:
@@ -160,6 +176,33 @@ class TestSamples:
         with pytest.raises(UserError, match="--batch-norm"):
             Samples(stylegan, 1, 0, train_mode=True)
 
+    @pytest.mark.parametrize("model", ["dcgan", "stylegan"])
+    @pytest.mark.parametrize("what", ["samples", "drawn", "paths"])
+    def test_a_generator_rounds_nothing_to_tf32_whatever_training_prefers(
+        self, request: pytest.FixtureRequest, model: str, what: str, tf32: None
+    ) -> None:
+        gan: GAN = request.getfixturevalue(model)
+        seen = set()
+        for module in gan.G.modules():
+            module.register_forward_pre_hook(lambda *_: seen.add(preferred()))
+        if what == "paths":
+            path_length(Samples(gan, 64, 0), patches())
+        else:
+            z = gan.sample_z(70, torch.Generator())
+            for _ in (Drawn(gan.G, z) if what == "drawn" else Samples(gan, 70, 0)).batches():
+                assert preferred() == (True, "high"), "it is the caller's again between batches"
+        assert seen == {(False, "highest")}
+        assert preferred() == (True, "high")
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    def test_they_are_the_same_whatever_training_prefers(self, stylegan: GAN, tf32: None) -> None:
+        stylegan.G.cuda()
+        preferring = pixels(Samples(stylegan, 70, seed=0))
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
+        assert torch.equal(pixels(Samples(stylegan, 70, seed=0)), preferring)
+
     def test_numbers_that_are_not_finite_never_become_pixels(self, dcgan: GAN) -> None:
         next(dcgan.G.parameters()).data.fill_(float("nan"))
         with pytest.raises(UserError, match="diverged"):
@@ -203,6 +246,24 @@ class TestFeatures:
                 frechet_distance(*(Moments.of(extract(extractor, each)) for each in parts))
             )
         assert found[1] == pytest.approx(found[0], rel=1e-4)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+    @pytest.mark.parametrize("model", ["dcgan", "stylegan"])
+    def test_nor_does_that_of_samples_in_the_features_of_faces(
+        self, request: pytest.FixtureRequest, large: Store, model: str, tf32: None
+    ) -> None:
+        gan: GAN = request.getfixturevalue(model)
+        found = []
+        for name in ("cpu", "cuda"):
+            gan.G.to(name)
+            faces = load_extractor("faces", torch.device(name))
+            moments = [
+                Moments.of(extract(faces, images))
+                for images in (Samples(gan, 256, 0), Pictures.whole(large))
+            ]
+            found.append(frechet_distance(*moments))
+        assert found[1] == pytest.approx(found[0], rel=1e-3)
 
     def test_references_are_computed_once(
         self, large: Store, monkeypatch: pytest.MonkeyPatch
@@ -326,6 +387,30 @@ class TestRows:
         assert rows["fd_inf_patches25_all"]["value"] is None
         assert "too few" in rows["fd_inf_patches25_all"]["note"]
         assert rows["fd_patches25_all"]["value"] is not None
+
+    def test_an_extrapolation_says_of_how_many_real_images_and_fakes(
+        self, large: Store, heldout: Pictures
+    ) -> None:
+        fakes = Pictures.whole(large)
+        note = rows_of(fakes.sample(150, 0), Real({"all": heldout}), "fd_inf")[
+            "fd_inf_patches150_all"
+        ]["note"]
+        assert "from 150, 75, 50, 37 fakes and as many of 150 real images" in note
+        assert "not used" not in note
+        few = rows_of(fakes.sample(200, 0), Real({"all": heldout}), "fd_inf")
+        note = few["fd_inf_patches200_all"]["note"]
+        assert "from 150, 75, 50, 37 fakes and as many of 150 real images" in note
+        assert "50 of 200 fakes are not used" in note
+        many = rows_of(fakes.sample(100, 0), Real({"all": heldout}), "fd_inf")
+        note = many["fd_inf_patches100_all"]["note"]
+        assert "from 100, 50, 33, 25 fakes and as many of 150 real images" in note
+
+    def test_what_is_to_be_said_of_the_real_images_stands_beside_each_number(
+        self, heldout: Pictures
+    ) -> None:
+        real = Real({"all": heldout}, note="they were resized")
+        for row in rows_of(heldout, real, "fd", "pr").values():
+            assert row["note"].endswith("they were resized")
 
     def test_a_reference_that_is_too_small_is_refused(self, heldout: Pictures) -> None:
         Gauge(patches(), Real({"all": heldout.sample(64, 0)}))

@@ -1,8 +1,10 @@
 """Nearest training images: planted copies are found, and the score tells copies from new ones."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import mannwhitneyu
@@ -10,7 +12,7 @@ from scipy.stats import mannwhitneyu
 from data.store import Store, write_store
 from eval.images import Pictures
 from eval.studies.neighbours import BLOCK, memorisation, nearest_features, nearest_pixels
-from tests.test_latents import Bench, bench, contains, image_of  # noqa: F401
+from tests.test_latents import Bench, bench, image_of, places_of  # noqa: F401
 from training.run_dir import RunDir
 
 RNG = np.random.default_rng(0)
@@ -48,12 +50,15 @@ def test_pixels_are_compared_as_they_are(store: Store) -> None:
 def test_the_score_is_half_for_new_images_and_one_for_copies() -> None:
     new, heldout = RNG.gamma(5, size=400), RNG.gamma(5, size=300)
     cases = {"new": new, "copies": 1e-3 * new, "off": 5 + new}
+    effects = {"new": "none", "copies": "yes", "off": "yes"}
     for name, fakes in cases.items():
         found = memorisation(fakes, heldout).set_index("measure")
         value, low, high = found.loc["auc", ["value", "low", "high"]]
         u = mannwhitneyu(heldout, fakes).statistic
         assert value == pytest.approx(u / (len(fakes) * len(heldout)))
         assert {"new": low < 0.5 < high, "copies": low > 0.99, "off": high < 0.5}[name]
+        assert found.loc["auc", "effect"] == effects[name]
+        assert found.loc["median_ratio", "effect"] == effects[name]
         ratio = found.loc["median_ratio"]
         assert ratio["value"] == pytest.approx(np.median(fakes) / np.median(heldout))
         assert ratio["low"] <= ratio["value"] <= ratio["high"]
@@ -121,7 +126,36 @@ def test_planted_neighbours_are_drawn(bench: Bench, tmp_path: Path, run: str) ->
     result = bench("neighbours", run, *arguments)
     assert (result.code, result.out) == (0, "n.png\n"), result.err
     image = image_of(RunDir.find(Path("results"), run).snapshot(), 3)
-    assert contains(Path("n.png"), image)
+    found = sorted(x for _, x in places_of(Path("n.png"), image))
+    assert len(found) == 3, "generated, nearest by features, and nearest by pixels"
+    step = found[1] - found[0]
+    assert found[2] - found[0] == 3 * step, "the second nearest is another"
+    before = Path("n.png").read_bytes()
+    bench("neighbours", run, *arguments)
+    assert Path("n.png").read_bytes() == before
+
+
+@pytest.mark.usefixtures("cache")
+def test_memory_is_measured_against_held_out_images(bench: Bench, tmp_path: Path) -> None:  # noqa: F811
+    planted(tmp_path / "data", "00001")
+    Store(tmp_path / "data").split(64)
+    arguments = ["00001", "--against", str(tmp_path / "data"), SPEC, "--num=64", "--measure"]
+    result = bench("neighbours", *arguments, "--seeds=3", "--out=n.png")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert lines[:3] == ["n.png", "n.csv", "n.json"]
+    table = pd.read_csv("n.csv").set_index("measure")
+    for line, (name, row) in zip(lines[4:7], table.iterrows(), strict=True):
+        found = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        none = row["low"] <= row["if_new"] <= row["high"]
+        assert row["effect"] == ("none" if none else "yes")
+        assert line.split()[0] == name
+        assert ("none" if none else found) in line
+    about = json.loads(Path("n.json").read_text())
+    assert (about["study"], about["seed"], len(about["rows"])) == ("neighbours", 0, 3)
+    bench("neighbours", *arguments, "--seeds=3", "--seed=1", "--out=o.png")
+    assert Path("o.png").read_bytes() == Path("n.png").read_bytes()
+    assert not pd.read_csv("o.csv").equals(pd.read_csv("n.csv"))
 
 
 @pytest.mark.usefixtures("cache")

@@ -183,7 +183,13 @@ def test_measuring_leaves_tables(bench: Bench) -> None:
     assert row["low"] < row["step"] < row["high"]
     about = json.loads(Path("m.json").read_text())
     assert (about["weights"], about["extractor"]) == ("raw", "patches")
+    assert (about["seed"], about["seeds"]) == (0, list(range(64)))
     assert about["rows"][0]["step"] == pytest.approx(row["step"])
+    bench("00000", "--seeds=0", "--measure", "--raw", "--seed=2", "--out=o.png")
+    assert Path("o.png").read_bytes() == Path("m.png").read_bytes()
+    other = json.loads(Path("o.json").read_text())
+    assert (other["seed"], other["seeds"]) == (2, list(range(128, 192)))
+    assert other["rows"][0]["step"] != about["rows"][0]["step"]
 
 
 def test_one_snapshot_is_a_picture_but_no_change(bench: Bench, tmp_path: Path) -> None:

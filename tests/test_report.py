@@ -33,7 +33,7 @@ from benchmarks.report.numbers import mean, short, span, spread, with_prefix
 from benchmarks.report.page import coded, policy, raw_script, script_json
 from benchmarks.report.parts import Image
 from benchmarks.report.record import guarded
-from benchmarks.report.reproduce import asked_for, training_command
+from benchmarks.report.reproduce import asked_for, measuring_command, training_command
 from data.errors import MissingError
 from data.files import read_json, write_json
 from data.store import Store
@@ -255,20 +255,97 @@ def test_runs_of_a_recipe_have_its_published_row(tmp_path: Path, store: Store) -
     assert "versus-stylegan, as published" not in rows
 
 
-def test_a_two_by_two_has_its_effects(tmp_path: Path, store: Store) -> None:
-    means = {("dcgan", "classic"): 80, ("dcgan", "modern"): 60}
-    means |= {("stylegan", "classic"): 70, ("stylegan", "modern"): 30}
-    for (network, training), value in means.items():
+def two_by_two(results: Path, store: Store, values: dict[str, dict[float, float]]) -> str:
+    """The page of three seeds of each arm, whose distances at each kimg, an hour each, are known;
+    another seed has as much more.
+    """
+    for number, (arm, found) in enumerate(values.items()):
         for seed in range(3):
-            rate = {"lr_g": value * 1e-5}  # what tells arms apart here
-            run = write_run(tmp_path, store, seed, {1.0: value + seed}, rate)
+            rate = {"lr_g": 1e-4 * (1 + number)}  # what tells arms apart here
+            later = {kimg: value + seed for kimg, value in found.items()}
+            run = write_run(results, store, seed, later, rate)
             config = read_json(run.path / "config.json")
-            made_by = {"name": f"versus-2x2-{network}-{training}", "budget": 1.0, "kimg": 1.0}
-            write_json(run.path / "config.json", {**config, "recipe": made_by | {"role": "full"}})
-    rows = rows_of(make(tmp_path), "comparison")
-    found = {row[0].split(",")[0]: row[1] for row in rows if "at the end" in row[0]}
+            made_by = {"name": f"versus-2x2-{arm}", "budget": 1.0, "kimg": 1.0, "role": "full"}
+            write_json(run.path / "config.json", {**config, "recipe": made_by})
+            run.path.rename(run.path.with_name(f"{arm}-seed{seed}"))
+    return make(results)
+
+
+def effects_in(html: str, when: str) -> dict[str, str]:
+    rows = rows_of(html, "comparison")
+    return {row[0].split(",")[0]: row[1] for row in rows if f", {when} " in f"{row[0]} "}
+
+
+def test_a_two_by_two_has_its_effects_at_the_end_and_at_equal_hours(
+    tmp_path: Path, store: Store
+) -> None:
+    """The DCGANs end after two hours; the StyleGANs go on to four."""
+    values = {
+        "dcgan-classic": {1.0: 95.0, 2.0: 80.0},
+        "dcgan-modern": {1.0: 90.0, 2.0: 60.0},
+        "stylegan-classic": {2.0: 90.0, 4.0: 70.0},
+        "stylegan-modern": {2.0: 50.0, 4.0: 30.0},
+    }
+    html = two_by_two(tmp_path, store, values)
     # By hand: (70 + 30 - 80 - 60) / 2, (60 + 30 - 80 - 70) / 2, (30 - 70) - (60 - 80).
-    assert found == {"network": "-20", "training": "-30", "interaction": "-20"}
+    assert effects_in(html, "at the end") == {
+        "network": "-20",
+        "training": "-30",
+        "interaction": "-20",
+    }
+    # After two hours: (90 + 50 - 80 - 60) / 2, (60 + 50 - 80 - 90) / 2, (50 - 90) - (60 - 80).
+    assert effects_in(html, "at 2 h each") == {
+        "network": "0",
+        "training": "-30",
+        "interaction": "-20",
+    }
+    reader = Reader(html)
+    assert "measured runs of each arm" not in reader.text("comparison")
+    # The interval by hand: four cells of three, each of variance 1, weighed by 1/2, so that the
+    # error is the root of 1/3, and t(0.975, 8) is 2.306.
+    assert (
+        "Network or training, at the end: network (stylegan less dcgan) -20 [-21.3, -18.7]; "
+        "training (modern less classic) -30 [-31.3, -28.7]; interaction (" in reader.text("verdict")
+    )
+    assert "Network or training, at 2 h each: network (" in reader.text("verdict")
+    assert "stylegan-modern beats dcgan-modern on" in reader.text("verdict"), "as a suite has it"
+
+
+def test_what_a_two_by_two_cannot_say_at_equal_hours_is_said(tmp_path: Path, store: Store) -> None:
+    """One arm's first snapshot came after another's end."""
+    values = {
+        "dcgan-classic": {1.0: 80.0},
+        "dcgan-modern": {1.0: 60.0},
+        "stylegan-classic": {3.0: 70.0},
+        "stylegan-modern": {1.0: 50.0, 3.0: 30.0},
+    }
+    html = two_by_two(tmp_path, store, values)
+    assert len(effects_in(html, "at the end")) == 3
+    assert effects_in(html, "at 1 h each") == {}
+    reader = Reader(html)
+    said = "Effects at 1 h each take 2 measured runs of each arm; stylegan-classic has 0."
+    assert said in reader.text("comparison")
+    assert "Network or training, at the end" in reader.text("verdict")
+    assert "Network or training, at 1 h each" not in reader.text("verdict")
+
+
+def test_arms_that_are_no_design_have_no_effects(measured_page: str) -> None:
+    assert "Network or training" not in Reader(measured_page).text("verdict")
+    assert "Is it the network" not in Reader(measured_page).text("comparison")
+
+
+def test_another_sample_is_no_last_measurement(tmp_path: Path, store: Store) -> None:
+    """Raw weights were measured on the sample that chooses, and averaged ones on both."""
+    for number in range(2):
+        run = write_run(tmp_path, store, 0, {1.0: 9.0 + number}, {"lr_g": 1e-3 * (1 + number)})
+        chosen = [row for row in run.rows(METRICS) if row.get("sample_seed") == 0]
+        for row in chosen:
+            run.append(METRICS, row | {"weights": "raw", "value": 5.0})
+    rows = rows_of(make(tmp_path), "comparison")
+    heads = [head.replace("\N{NO-BREAK SPACE}", " ") for head in rows[0]]
+    for row in rows[1:3]:
+        assert row[heads.index("Last, raw ↓")] == "-"
+        assert row[heads.index("Last, EMA ↓")] != "-"
 
 
 def test_the_whole_table_can_be_taken_away(measured: Path, measured_page: str) -> None:
@@ -407,24 +484,28 @@ def test_a_tile_is_where_it_belongs_and_keeps_its_borders() -> None:
 
 
 def test_hostile_names_are_text(tmp_path: Path, store: Store) -> None:
+    results = tmp_path / "".join(PAYLOADS).replace("/", "\\")[:240]
     for number, payload in enumerate(PAYLOADS):
-        run = write_run(tmp_path, store, number, {1.0: 9.0 + number})
+        run = write_run(results, store, number, {1.0: 9.0 + number})
         config = read_json(run.path / "config.json")
         data = {**config["data"], "name": payload, "path": f"/data/{payload}", "role": payload}
         made_by = {"name": payload, "budget": 0.05, "kimg": 1.0, "role": payload}
-        write_json(run.path / "config.json", {**config, "data": data, "recipe": made_by})
+        measure = {"metrics": [payload], "every_kimg": 1.0}
+        poisoned_config = {"data": data, "recipe": made_by, "measure": measure}
+        write_json(run.path / "config.json", {**config, **poisoned_config})
         (start,) = read_json(run.path / "environment.json")
         versions = dict.fromkeys(start["versions"], payload)
         poisoned = {**start, "hardware": payload, "python": payload, "versions": versions}
         write_json(run.path / "environment.json", [poisoned])
-        rows = [{**row, "note": payload, "ops": payload} for row in run.rows(METRICS)]
+        said = dict.fromkeys(("note", "ops", "extractor", "resize", "feature_precision"), payload)
+        rows = [row | said for row in run.rows(METRICS)]
         told = [row | {"reference": payload} for row in rows if row["metric"] == METRIC]
         js = [row | {"metric": f"js_{payload}_faces5k_heldout"} for row in told]
         lines = "".join(json.dumps(row) + "\n" for row in (*rows, *told, *js))
         (run.path / METRICS).write_text(lines)
-        run.path.rename(tmp_path / f"{number:02d}{payload}".replace("/", "\\"))
-    (tmp_path / "claims.csv").write_text(claims_of(PAYLOADS))
-    reader = Reader(make(tmp_path))
+        run.path.rename(results / f"{number:02d}{payload}".replace("/", "\\"))
+    (results / "claims.csv").write_text(claims_of(PAYLOADS))
+    reader = Reader(make(results))
     clean = {"html", "head", "meta", "title", "style", "body", "a", "header", "h1", "p", "main"}
     clean |= {"section", "h2", "h3", "div", "nav", "ul", "li", "table", "caption", "span", "thead"}
     clean |= {"tr", "th", "td", "tbody", "small", "strong", "code", "pre", "figure", "figcaption"}
@@ -662,14 +743,33 @@ def test_commands_make_the_same_run_again(bench: Bench, tmp_path: Path) -> None:
     recipe += ["--set=g_channels=8,8,8,8", "--set=d_channels=8,8,8,8", "--data", str(data)]
     assert bench("run", *recipe)[0] == 0
     for run in RunDir.all(Path("results")):
-        bench_word, run_word, *words = shlex.split(training_command(run))
-        assert (bench_word, run_word) == ("bench", "run")
-        words = [word for word in words if word != "mine"]
-        words = [word for word in words if word != "--name"]
-        code, out, err = bench("run", *words, "--dry-run")
+        threads, bench_word, *words = shlex.split(training_command(run))
+        assert threads == f"OMP_NUM_THREADS={torch.get_num_threads()}"
+        assert (bench_word, words[0]) == ("bench", "run")
+        code, out, err = bench(*words, "--dry-run")
         assert code == 0, err
         planned, saved = json.loads(out)["config"], read_json(run.path / "config.json")
         assert planned == saved
+
+
+@pytest.mark.slow
+def test_commands_make_and_measure_a_run_again_where_it_lies(bench: Bench, tmp_path: Path) -> None:
+    """As they stand: to the last bit, beside the folder that has it, which stays as it was."""
+    store = write_pictures(tmp_path / "pictures", 160)
+    store.split(80)
+    flags = ["--kimg=0.008", "--tick=0.004", "--snap=0.004", "--data=pictures"]
+    for name in (["--name=low-seed0"], []):
+        assert bench("run", *FAST, *flags, *name)[0] == 0
+    for run in RunDir.all(Path("results")):
+        before = run.snapshots[-1].read_bytes()
+        _, _, *words = shlex.split(training_command(run))
+        assert bench(*words)[0] == 0
+        assert bench(*shlex.split(measuring_command(run, ["fd_faces64_heldout"]))[1:])[0] == 0
+        again = RunDir(Path("results-again") / run.id)
+        assert again.snapshots[-1].read_bytes() == before
+        measured = {row["metric"] for row in again.rows(METRICS)}
+        assert "fd_faces64_heldout" in measured
+        assert "fd_faces64_heldout" not in {row["metric"] for row in run.rows(METRICS)}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ import benchmarks.cli
 from benchmarks.commands.claims import COLUMNS
 from tests.browser import accessible_names, faint_texts, opened, powers
 from tests.conftest import FAST, TINY_STYLEGAN, write_pictures
+from training.run_dir import RunDir
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -100,7 +101,7 @@ def hostile(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = sorted(path for path in results.iterdir() if path.is_dir())
     for number, payload in enumerate(PAYLOADS):
         run = Path(shutil.copytree(sources[number % 2], folder / run_name(number)))
-        metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        metrics = RunDir(run).rows("metrics.jsonl")
         lines = [json.dumps({**row, "note": payload + "note"}) + "\n" for row in metrics]
         (run / "metrics.jsonl").write_text("".join(lines))
         status = {"error": payload + "error", **({"state": "failed"} if number % 3 == 2 else {})}
@@ -185,18 +186,6 @@ def test_a_reader_goes_through_the_contents(quiet: Any, plain: Path) -> None:
             link.click()
             assert page.evaluate("location.hash") == target
             assert page.locator(target).is_visible()
-
-
-def test_what_is_folded_opens_by_mouse_and_by_key(quiet: Any, plain: Path) -> None:
-    with quiet(plain) as page:
-        summaries = page.locator("details > summary").all()
-        for summary in summaries:
-            details = summary.locator("..")
-            was = details.evaluate("each => each.open")
-            summary.click()
-            assert details.evaluate("each => each.open") is not was
-            summary.press("Enter")
-            assert details.evaluate("each => each.open") is was
 
 
 def test_the_table_can_be_downloaded(quiet: Any, plain: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,15 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import benchmarks.jobs
 from benchmarks.board import Board, fit, in_words
 from benchmarks.jobs import Command, Elsewhere, Job, Workers, slots
+from benchmarks.report.numbers import with_prefix
 from benchmarks.standing import refuse_others, remaining, seconds_left, standing
-from benchmarks.suite import NAME, Planned, load_suite, plan, suite_names
+from benchmarks.suite import NAME, Planned, load_suite, plan, refuse_unsplit, suite_names
 from data.errors import UserError
+from data.faces import write_faces
 from data.files import write_json
 from data.store import Store
+from eval.metrics import Metric
+from models.registry import parameter_counts
 from tests.conftest import FAST, Bench, write_pictures
 from training.config import data_identity
 from training.run_dir import CONFIG, ENVIRONMENT, METRICS, STATS, RunDir
@@ -52,6 +58,14 @@ def _kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAN_VERSUS_WEIGHTS", str(tmp_path / "weights"))
 
 
+@pytest.fixture(scope="module")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Data of which a part is held out, for plans alone."""
+    store = write_pictures(tmp_path_factory.mktemp("data") / "pictures", 20)
+    store.split(10)
+    return str(store.folder)
+
+
 @pytest.fixture
 def rates(tmp_path: Path) -> Path:
     """A suite of two arms and two seeds, beside 200 pictures of which 100 are held out."""
@@ -66,9 +80,10 @@ def rates(tmp_path: Path) -> Path:
 
 def commands(arm: str, seed: int, rate: str, results: str = "results/rates") -> list[str]:
     """What the suite above is to run, written by hand."""
+    here = shlex.join(["cd", os.getcwd()])
     run = f"bench run {TINY_RUN} --set lr_g={rate} --data pictures --seed {seed}"
     return [
-        f"{run} --name {arm}-seed{seed} --results {results} && "
+        f"{here} && {run} --name {arm}-seed{seed} --results {results} && "
         f"bench eval {results}/{arm}-seed{seed} --snapshot all --metrics fd_faces64,pr_faces100"
     ]
 
@@ -125,7 +140,7 @@ def test_data_sets_make_a_matrix_and_roles_go_to_every_run(
     tmp_path: Path, rates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_pictures(tmp_path / "more of them", 80)
+    write_pictures(tmp_path / "more of them", 160).split(80)
     suite = load_suite("rates.toml")
     both = plan(suite, Path("r"), ["pictures", "more of them"], seeds=1)
     assert [(run.name, run.data) for run in both] == [
@@ -140,7 +155,7 @@ def test_data_sets_make_a_matrix_and_roles_go_to_every_run(
     assert {run.arm: run.kimg for run in mapped}["small"] == pytest.approx(100 * 80 / 1000)
     assert all(run.data == ("full=pictures", "small=more of them") for run in mapped)
     (tmp_path / "other").mkdir()
-    write_pictures(tmp_path / "other" / "pictures", 80)
+    write_pictures(tmp_path / "other" / "pictures", 160).split(80)
     with pytest.raises(UserError, match="two data sets would be called pictures"):
         plan(suite, Path("r"), ["pictures", "other/pictures"])
 
@@ -161,37 +176,45 @@ def test_a_command_means_the_same_to_a_shell(bench: Bench, rates: Path, tmp_path
     fake = tmp_path / "bin" / "bench"
     fake.parent.mkdir()
     fake.write_text(
-        f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]), flush=True)\n"
+        f"#!{sys.executable}\nimport json, os, sys\n"
+        "print(json.dumps([*sys.argv[1:], os.getcwd()]), flush=True)\n"
     )
     fake.chmod(0o755)
     path = f"{fake.parent}:{os.environ['PATH']}"
     for run in json.loads(out):
         said = subprocess.run(
-            ["sh", "-c", run["command"]], env={"PATH": path}, capture_output=True, text=True
+            ["sh", "-c", run["command"]],
+            env={"PATH": path},
+            cwd=tmp_path / "bin",  # it is the planner's folder that counts
+            capture_output=True,
+            text=True,
         )
         train, measure = map(json.loads, said.stdout.splitlines())
+        assert Path(train.pop()) == tmp_path
+        assert Path(measure.pop()) == tmp_path
         assert train[train.index("--data") + 1] == hostile
         assert measure[:2] == ["eval", f"results/rates/{run['name']}"]
     assert not (tmp_path / "owned").exists()
 
 
 @pytest.mark.parametrize("name", suite_names())
-def test_shipped_suites_can_be_planned(name: str, store: Store) -> None:
+def test_shipped_suites_can_be_planned(name: str, parted: str) -> None:
     suite = load_suite(name)
-    planned = plan(suite, Path("r"), [str(store.folder)])
+    planned = plan(suite, Path("r"), [parted])
     assert len(planned) == len(suite.arms) * suite.seeds
     assert len({run.name for run in planned}) == len(planned)
     for run in planned:
         assert NAME.fullmatch(run.name)
+        assert {Metric.parse(name).kind for name in run.metrics} == {"fd", "pr", "js"}
         # `auto` times a few steps: two seeds of an arm might be trained differently.
         assert run.config.training.precision == "fp32"
         assert run.config.training.memory_format == "channels_last"
     assert all(arm.asks.endswith(".") for arm in suite.arms)
 
 
-def test_versus_is_two_by_two_at_equal_kimg(store: Store) -> None:
+def test_versus_is_two_by_two_at_equal_kimg(parted: str) -> None:
     for variant in (None, "tiny"):
-        planned = plan(load_suite("versus"), Path("r"), [str(store.folder)], variant=variant)
+        planned = plan(load_suite("versus"), Path("r"), [parted], variant=variant)
         assert len(planned) == 4 * 5
         assert {run.kimg for run in planned} == {3500.0}
         assert {run.config.model for run in planned} == {"dcgan", "stylegan"}
@@ -202,10 +225,10 @@ def test_versus_is_two_by_two_at_equal_kimg(store: Store) -> None:
             assert {options.diffaug for options in found} == {averaged_r1}
 
 
-def test_arms_of_dcgan_variants_have_the_sources_networks(store: Store) -> None:
+def test_arms_of_dcgan_variants_have_the_sources_networks(parted: str) -> None:
     from models.registry import parameter_counts
 
-    planned = plan(load_suite("dcgan-variants"), Path("r"), [str(store.folder)], seeds=1)
+    planned = plan(load_suite("dcgan-variants"), Path("r"), [parted], seeds=1)
     counts = {run.arm: parameter_counts("dcgan", run.config.options) for run in planned}
     assert counts["simple"] == counts["wgan"] == (3_806_080, 2_765_696)
     assert counts["extended"] == (23_604_992, 11_166_529)
@@ -285,6 +308,39 @@ def test_mistakes_get_one_line_and_an_exit_code(
     assert not Path("results").exists()
 
 
+@pytest.mark.parametrize("command", [["run"], ["run", "--dry-run"], ["plan"]])
+def test_data_without_a_heldout_part_is_refused_with_the_way_to_one(
+    bench: Bench, rates: Path, tmp_path: Path, command: list[str]
+) -> None:
+    """What the message says, done as it stands, is what it takes."""
+    make_heldout = re.compile(r"`(bench data [^`]+)`")
+    write_pictures(tmp_path / "all of it", 500)
+    folder = tmp_path / "an archive"
+    folder.mkdir()
+    for row, image in enumerate(Store(tmp_path / "all of it").images[:400]):
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{row}.png")
+    for source, steps, data in (
+        ("all of it", ["split"], "all of it"),
+        ("an archive", ["import", "split"], "datasets/an archive"),
+    ):
+        verb, *flags = command
+        code, _, err = bench("suite", verb, "rates.toml", "--data", source, *flags)
+        assert (code, Path("results").exists()) == (2, False), err
+        assert f"--data {source} has no held-out images" in err
+        said = make_heldout.findall(err)
+        assert [each.split()[2] for each in said] == steps
+        for each in said:
+            assert bench(*shlex.split(each)[1:])[0] == 0
+        code, out, err = bench("suite", "plan", "rates.toml", "--data", data)
+        assert (code, len(out.splitlines())) == (0, 4), err
+
+
+def test_drawn_faces_need_no_part_of_their_own(tmp_path: Path) -> None:
+    """They are measured against another seed's."""
+    write_faces(tmp_path / "faces", 80, 0)
+    refuse_unsplit(tmp_path / "faces", Store(tmp_path / "faces"))
+
+
 def test_the_list_says_what_arms_ask(bench: Bench) -> None:
     code, out, _ = bench("suite")
     assert code == 0
@@ -311,8 +367,24 @@ def make_run(run: Planned, status: str = "finished", snapshots: int = 2) -> RunD
 
 
 def measurement(metric: str, fakes: int, nimg: int = 40, seed: int = 1, **other: Any) -> dict:
-    row = {"metric": metric, "nimg": nimg, "fakes": fakes, "extractor": "faces"}
-    return {**row, "sample_seed": seed, "value": 1.0, **other}
+    row = {"metric": metric, "nimg": nimg, "fakes": fakes, "extractor": "faces", "weights": "ema"}
+    return {**row, "sample_seed": seed, "psi": 1.0, "batch_norm": "", "value": 1.0, **other}
+
+
+def measured(nimg: int, seed: int, value: float = 1.0, raw: float = 1.0) -> list[dict]:
+    """All that measuring one snapshot of the suite above leaves, in its order."""
+    return [
+        measurement(f"{name}_{part}", fakes, nimg, seed, weights=weights, value=number)
+        for weights, number in (("ema", value), ("raw", raw))
+        for name, fakes in (("fd_faces64", 64), ("precision_faces100", 100))
+        for part in ("heldout", "train")
+    ]
+
+
+def measure(folder: RunDir) -> None:
+    """As if its last snapshot alone had been measured, and reported."""
+    for row in measured(40, seed=1):
+        folder.append(METRICS, row)
 
 
 @pytest.fixture
@@ -342,8 +414,7 @@ def test_a_run_goes_from_new_to_measured(planned: list[Planned]) -> None:
     assert remaining(run) == [run.train, run.measure]
     folder.set_status("finished")
     assert remaining(run) == [run.measure]
-    folder.append(METRICS, measurement("fd_faces64_heldout", 64))
-    folder.append(METRICS, measurement("precision_faces100_heldout", 100))
+    measure(folder)
     assert standing(run).stage == "measured"
     assert remaining(run) == []
 
@@ -357,6 +428,10 @@ def test_a_run_goes_from_new_to_measured(planned: list[Planned]) -> None:
         measurement("fid64_heldout", 64, extractor="inception"),
         measurement("fd_inf_faces64_heldout", 64),
         measurement("recall_faces64_heldout", 64),
+        measurement("fd_faces64_all", 64),
+        measurement("fd_faces64_heldout", 64, weights="raw"),
+        measurement("fd_faces64_heldout", 64, psi=0.7),
+        measurement("fd_faces64_heldout", 64, batch_norm="train"),
         {"metric": "training", "nimg": 40},
     ],
     ids=lambda row: row["metric"],
@@ -365,9 +440,26 @@ def test_another_measurement_is_not_the_one_that_is_asked_for(
     planned: list[Planned], instead: dict
 ) -> None:
     folder = make_run(planned[0])
-    folder.append(METRICS, measurement("precision_faces100_heldout", 100))
-    folder.append(METRICS, instead)
+    asked, *others = measured(40, seed=1)
+    for row in (*others, instead):
+        folder.append(METRICS, row)
     assert remaining(planned[0]) == [planned[0].measure]
+    folder.append(METRICS, asked)
+    assert remaining(planned[0]) == []
+
+
+def test_measuring_that_a_kill_cut_short_is_done_again(planned: list[Planned]) -> None:
+    """Wherever it was cut: averaged weights are best at 20, raw ones at 40, the last is 60."""
+    run = planned[0]
+    folder = make_run(run, snapshots=3)
+    chosen = [*measured(20, 0, 1.0, 2.0), *measured(40, 0, 2.0, 1.0), *measured(60, 0, 3.0, 3.0)]
+    reported = [*measured(60, seed=1), *measured(20, seed=1), *measured(40, seed=1)]
+    for row in chosen:
+        folder.append(METRICS, row)
+    for row in reported:
+        assert remaining(run) == [run.measure]
+        folder.append(METRICS, row)
+    assert remaining(run) == []
 
 
 def test_runs_that_end_early_are_results(planned: list[Planned]) -> None:
@@ -449,6 +541,43 @@ def test_the_table_and_its_headline(planned: list[Planned]) -> None:
     assert "measuring" in board.table()[1]
     assert "failed" in board.table()[2]
     assert fit(["a", "b", "c", "d", "e"], 4) == ["a", "b", "c", "... and 2 more lines"]
+
+
+def screen(written: str) -> list[str]:
+    """What a terminal shows of what was written to it: the cursor goes up, and all below goes."""
+    lines: list[str] = []
+    for up, text in re.findall(r"(?:\x1b\[(\d+)A\x1b\[J)?([^\x1b]*)", written):
+        lines = lines[: len(lines) - int(up or 0)] + text.splitlines()
+    return lines
+
+
+def test_a_terminal_shows_the_newest_table_alone(
+    planned: list[Planned], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    jobs = [Job(run.name, list, Path("log")) for run in planned]
+    board = Board("rates", planned, Workers(jobs, [{}]))
+    assert board.live
+    written = ""
+    for state in ("waiting", "running", "failed"):
+        jobs[0].state, jobs[0].ran = state, [planned[0].train]
+        board.look()
+        written += capsys.readouterr().err
+        assert screen(written) == [board.headline(), *board.table()]
+    assert "failed" in written.split("\x1b")[-1]
+    assert written.count("\x1b[J") == 2, "drawn over twice"
+
+
+def test_lines_are_said_where_nobody_watches(
+    planned: list[Planned], capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [Job(run.name, list, Path("log")) for run in planned]
+    board = Board("rates", planned, Workers(jobs, [{}]))
+    jobs[0].state, jobs[0].ran = "running", [planned[0].train]
+    board.look()
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert said.splitlines() == ["low-seed0: training", board.headline()]
 
 
 # Jobs
@@ -622,8 +751,7 @@ def test_what_is_done_is_skipped(
 ) -> None:
     for run in planned:
         folder = make_run(run)
-        folder.append(METRICS, measurement("fd_faces64_heldout", 64))
-        folder.append(METRICS, measurement("precision_faces100_heldout", 100))
+        measure(folder)
     monkeypatch.setattr(benchmarks.jobs, "BENCH", python("raise SystemExit('error: called')"))
     code, _, err = bench("suite", "rates.toml", "--data=pictures")
     assert code == 0, err
@@ -638,16 +766,18 @@ def test_what_is_done_is_skipped(
 
 def test_a_dry_run_says_where_all_stands(bench: Bench, planned: list[Planned]) -> None:
     make_run(planned[2])
-    measured = make_run(planned[3])
-    measured.append(METRICS, measurement("fd_faces64_heldout", 64))
-    measured.append(METRICS, measurement("precision_faces100_heldout", 100))
+    measure(make_run(planned[3]))
     code, out, _ = bench("suite", "rates.toml", "--data=pictures", "--dry-run")
     assert code == 0
+    # Two snapshots and three checkpoints of each, as docs/operations.md has it.
+    g, d = parameter_counts("dcgan", planned[0].config.options)
+    taken = 4 * (2 * 8 * g + 3 * (16 * g + 12 * d))
     assert out.splitlines() == [
         "rates: 3 waiting, 1 done; time left unknown before the first tick",
         "      seed 0        seed 1",
         "low   -             to measure",
         "high  -             done",
+        f"in all: 4 runs, 0.16 kimg, about {with_prefix(taken, 'B')} of disk",
     ]
     assert not (planned[0].results / "logs").exists()
 

@@ -15,17 +15,22 @@ import torch
 from scipy import stats
 
 import benchmarks.commands.claims
+import eval.attributes
+import eval.studies.cases
 import eval.studies.training_claims
 import eval.table
 from benchmarks.recipe import ROLES, load_recipe
 from data.files import write_json
 from eval.colour import colourfulness
+from eval.effects import Vectors
+from eval.studies.cases import Case
 from eval.studies.claims import CLAIMS
-from eval.studies.training_claims import MARGIN
+from eval.studies.training_claims import MARGIN, eye_differences
 from eval.studies.verdicts import holm
 from models.registry import parameter_counts
 from tests.conftest import Bench
 from tests.measured_runs import METRIC, PROTOCOL
+from tests.test_claims import attributes, trust
 from training.config import choose
 from training.environment import describe
 from training.run_dir import EVENTS, METRICS, STATS, RunDir
@@ -465,7 +470,15 @@ def test_wgan_gp_is_another_claims(write: Write, hold: Hold) -> None:
     assert only(hold("8d"))["verdict"] == "not run"
 
 
-# Claim 11
+# Claims 9 and 11
+
+
+def test_eyes_differ_in_hue_and_size() -> None:
+    sizes = {"eye_left_size": [1.0, 0.8, 0.9], "eye_right_size": [1.0, 1.2, 1.0]}  # 0.8 to 1.2
+    hues = {"eye_left_hue": [350, 0, 0], "eye_right_hue": [10, 180, 0]}
+    read = attributes(3, **sizes, **hues, eye_left_height=[1.0, 1.0, 1.0])
+    expected = [(20 / 180) / 2, 1.0, 0.25 / 2]
+    np.testing.assert_allclose(eye_differences(read), expected, atol=1e-7)
 
 
 def test_colourfulness_by_hand() -> None:
@@ -522,6 +535,90 @@ def test_more_data_and_colour(
         assert row["value"] == pytest.approx(0.3 * (np.mean(many) - np.mean(few)))
 
 
+@pytest.fixture
+def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """An arm of whose runs this is read: how far the eyes' hues are apart, and the mouth."""
+
+    def read(self: Case, images: Painted) -> Vectors:
+        hue, clarity = json.loads((images.run.path / "read.json").read_text())
+        count = images.count
+        about = {"eye_left_hue": [0.0] * count, "eye_right_hue": hue + np.linspace(-9, 9, count)}
+        return attributes(count, **about, mouth_clarity=[clarity] * count)
+
+    monkeypatch.setattr(benchmarks.commands.claims, "_load", lambda run, device: run)
+    monkeypatch.setattr(eval.studies.cases, "Samples", Painted)
+    monkeypatch.setattr(Case, "read", read)
+
+    def made(name: str, numbers: Sequence[tuple[float, float]], **described: Any) -> None:
+        for seed, each in enumerate(numbers):
+            run = write_run(tmp_path / "results", name, seed, **described)
+            write_json(run.path / "read.json", each)
+
+    return made
+
+
+ODD, EVEN = [(90.0, 0.5), (99.0, 0.55), (93.0, 0.52)], [(30.0, 0.8), (36.0, 0.85), (33.0, 0.82)]
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "expected"),
+    [
+        (ODD, EVEN, "holds"),
+        (EVEN, ODD, "does not hold"),
+        (EVEN, [(31.0, 0.81), (35.0, 0.84), (34.0, 0.83)], "undecided"),
+        (ODD, EVEN[:1], "not run"),  # whatever so many faces of one run say
+    ],
+)
+def test_less_data_and_faces(
+    faces: Callable[..., None],
+    hold: Hold,
+    few: Sequence[tuple[float, float]],
+    many: Sequence[tuple[float, float]],
+    expected: str,
+) -> None:
+    faces("few", few, images=300)
+    faces("many", many, images=1000, options={"lr_g": 1e-4})
+    table = hold("9").set_index("claim")
+    assert list(table.index) == ["9a", "9b"]
+    assert (table["verdict"] == expected).all()
+    if expected == "not run":
+        assert table["reason"].str.startswith("it takes 2 training seeds of each arm").all()
+        assert (table["cost_runs"] == 1).all()
+        return
+    hues, mouths = (
+        [[numbers[place] for numbers in side] for side in (few, many)] for place in (0, 1)
+    )
+    # The eyes differ in hue by degrees of 180, and not in size; the mouth's range is 0.3 to 1.
+    assert table.loc["9a", "value"] == pytest.approx((np.mean(hues[1]) - np.mean(hues[0])) / 360)
+    assert table.loc["9b", "value"] == pytest.approx(
+        (np.mean(mouths[1]) - np.mean(mouths[0])) / 0.7
+    )
+    for number, (fewer, more) in (("9a", hues), ("9b", mouths)):
+        test = stats.ttest_ind(more, fewer, equal_var=False)
+        assert table.loc[number, "p"] == pytest.approx(test.pvalue), "of runs, and not of faces"
+    assert "3 and 3 training seeds" in table.loc["9a", "note"]
+    confounded = "confounded, as they differ besides in lr_g (0.0002 and 0.0001)"
+    assert table["note"].str.contains(confounded, regex=False).all()
+
+
+def test_what_heads_are_worth_stands_beside_what_rests_on_them(
+    faces: Callable[..., None], hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = trust(eye_left_hue=0.41, mouth_clarity=0.29)
+    for module in (eval.attributes, eval.studies.cases):
+        monkeypatch.setattr(module, "standing", lambda: found)
+    faces("few", ODD, images=300)
+    faces("many", EVEN, images=1000)
+    table = hold("3a,9").set_index("claim")
+    assert table.loc["9a", "heads"] == (
+        "worst head eye_left_hue 0.41 on drawn faces; unvalidated on real: 2 of 4"
+    )
+    assert table.loc[["3a"], "heads"].isna().all()
+    assert table.loc["9b", "verdict"] == "not run"
+    assert table.loc["9b", "reason"] == "no head can read mouth_clarity well enough"
+    assert pd.isna(table.loc["9b", "cost_runs"]), "no training would mend it"
+
+
 # Claim 12
 
 
@@ -562,6 +659,35 @@ def test_a_run_counts_until_its_first_collapse(tmp_path: Path, hold: Hold) -> No
     write_run(tmp_path / "results", "arm", 1)
     row = only(hold("12a"))
     assert "1 in 150 kimg of first halves, 0 in 100 of second halves, of 2 runs" in row["note"]
+
+
+# What shows it
+
+
+def test_pictures_that_are_there_are_named(tmp_path: Path, write: Write, hold: Hold) -> None:
+    write("arm", NEAR)
+    table = hold("3a,12a").set_index("claim")
+    assert table.loc["3a", "picture"].split("; ")[1] == "bench plot results/arm-seed1"
+    assert table.loc["3a", "picture_file"] == "not drawn yet"
+    assert pd.isna(table.loc["12a", "picture_file"]), "its command prints a table"
+    for seed in (0, 2):
+        (tmp_path / "results" / f"arm-seed{seed}" / "losses.png").touch()
+    files = only(hold("3a"))["picture_file"].split("; ")
+    assert files == ["results/arm-seed0/losses.png", "results/arm-seed2/losses.png"]
+
+
+def test_claims_on_two_arms_are_shown_by_what_shows_both(hold: Hold, write: Write) -> None:
+    write("few", NEAR[:2], images=300)
+    write("many", NEAR[:2], images=1000)
+    Path("results/report.html").touch()
+    row = only(hold("1b"))
+    assert (row["picture"], row["picture_file"]) == (
+        "bench report --results results",
+        "results/report.html",
+    )
+    assert {each.picture for each in CLAIMS if each.number in ("9a", "9b", "11")} == {
+        each.picture for each in CLAIMS if each.number == "1b"
+    }
 
 
 # What is lacking

@@ -16,12 +16,21 @@ from tests.measured_runs import METRIC, PROTOCOL, write_run
 from training.run_dir import METRICS, RunDir
 
 
+def write_whole_run(*arguments: Any) -> RunDir:
+    """A run whose raw weights were measured as its averaged ones were."""
+    run = write_run(*arguments)
+    for row in run.rows(METRICS):
+        if row["metric"] == METRIC:
+            run.append(METRICS, {**row, "weights": "raw", "batch_norm": "running"})
+    return run
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Path:
     """Two seeds of an arm, with everything that they need."""
     results = tmp_path_factory.mktemp("written") / "results"
     for seed in range(2):
-        write_run(results, store, seed, {8.0: 30.0, 16.0: 20.0})
+        write_whole_run(results, store, seed, {8.0: 30.0, 16.0: 20.0})
     return results
 
 
@@ -61,8 +70,7 @@ def without(field: str) -> Callable[[RunDir], None]:
 
     def remove(run: RunDir) -> None:
         *others, last = run.rows(METRICS)
-        lines = [*others, {name: value for name, value in last.items() if name != field}]
-        (run.path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        rewrite(run, [*others, {name: value for name, value in last.items() if name != field}])
 
     return remove
 
@@ -98,25 +106,25 @@ SNAPSHOT = "snapshots/000016000"
     [
         (changed("config.json", b"{"), ["configuration: config.json cannot be read"]),
         (edited("config.json", "training", "seed"), ["configuration: config.json cannot be read"]),
-        (edited("config.json", "data", "sha256"), ["data: dataset_sha256 of 6 of 6 rows"]),
-        (edited("config.json", "data", "rows_sha256"), ["data: rows_sha256 of 6 of 6 rows"]),
-        (edited("environment.json", 0, "hardware"), ["hardware: hardware of 6 of 6 rows"]),
+        (edited("config.json", "data", "sha256"), ["data: dataset_sha256 of 10 of 10 rows"]),
+        (edited("config.json", "data", "rows_sha256"), ["data: rows_sha256 of 10 of 10 rows"]),
+        (edited("environment.json", 0, "hardware"), ["hardware: hardware of 10 of 10 rows"]),
         (
             edited("environment.json", 0, "versions", "torch"),
-            ["versions: torch of 6 of 6 rows"],
+            ["versions: torch of 10 of 10 rows"],
         ),
         (
             removed("environment.json"),
             [
-                "hardware: hardware of 6 of 6 rows",
-                "versions: torch, gan_versus, python of 6 of 6 rows",
+                "hardware: hardware of 10 of 10 rows",
+                "versions: torch, gan_versus, python of 10 of 10 rows",
             ],
         ),
         *(
-            (without(field), [f"protocol: {field} of 1 of 4 rows"])
+            (without(field), [f"protocol: {field} of 1 of 8 rows"])
             for field in (*PROTOCOL, "sample_seed")
         ),
-        (without("weights_sha256"), ["weights: weights_sha256 of 1 of 4 rows"]),
+        (without("weights_sha256"), ["weights: weights_sha256 of 1 of 8 rows"]),
         (changed(f"{SNAPSHOT}.safetensors", b"other"), ["is not what was written"]),
         (
             lambda run: write_with_digest(run.path / f"{SNAPSHOT}.safetensors", b"trained again"),
@@ -151,9 +159,59 @@ def test_what_a_measurement_need_not_say(bench: Bench, run: RunDir) -> None:
     (weights,) = {row["weights_sha256"] for row in run.rows(METRICS) if "value" in row}
     moment = {"nimg": 16000, "kimg": 16.0, "sample_seed": 1, "weights_sha256": weights}
     measured = {name: value for name, value in PROTOCOL.items() if "reference" not in name}
-    run.append(METRICS, {**moment, **measured, "metric": "ppl_faces_z5k", "value": 1.0})
+    for whose in ("ema", "raw"):
+        length = {"metric": "ppl_faces_z5k", "value": 1.0, "weights": whose}
+        run.append(METRICS, {**moment, **measured, **length})
     run.append(METRICS, {**moment, **PROTOCOL, "metric": METRIC, "value": None, "note": "too few"})
     (run.path / "snapshots/000012000.sha256").write_text("")
+    assert missing(bench) == []
+
+
+def rewrite(run: RunDir, rows: list[dict[str, Any]]) -> None:
+    (run.path / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def measured_against_both(run: RunDir) -> list[dict[str, Any]]:
+    """Its rows, with a twin against the training set for each, in the order of measuring."""
+    rows = sorted(run.rows(METRICS), key=lambda row: row.get("sample_seed", -1))
+    train = {"metric": METRIC.replace("heldout", "train"), "reference_sha256": "7" * 64}
+    return [
+        each for row in rows for each in ([row, row | train] if row["metric"] == METRIC else [row])
+    ]
+
+
+@pytest.mark.parametrize("kept", range(1, 5))
+def test_measurements_that_a_kill_cut_short_are_missing(
+    bench: Bench, run: RunDir, kept: int
+) -> None:
+    """Of the last sample that was measured, the first few of its four rows are left."""
+    rows = measured_against_both(run)
+    *_, last = [row for row in rows if row["metric"] != "training"]
+    moment = {name: last[name] for name in ("nimg", "sample_seed")}.items()
+    of_it = [row for row in rows if moment <= row.items()]
+    assert len(of_it) == 4
+    rewrite(run, [row for row in rows if row not in of_it[kept:]])
+    found = missing(bench)
+    if kept == 4:
+        assert found == []
+        return
+    (line,) = found
+    assert f"at kimg 16, sample seed 1, {4 - kept} of 4 values" in line
+
+
+def test_measurements_of_averaged_weights_alone_are_not_whole(bench: Bench, run: RunDir) -> None:
+    rewrite(run, [row for row in run.rows(METRICS) if row.get("weights") != "raw"])
+    found = missing(bench)
+    assert len(found) == 4, "two snapshots, two samples"
+    assert all(f"1 of 2 values, such as {METRIC} of raw weights" in line for line in found)
+
+
+def test_a_measurement_against_other_data_stands_by_itself(bench: Bench, run: RunDir) -> None:
+    rows = measured_against_both(run)
+    rewrite(run, rows)
+    for whose in ("ema", "raw"):
+        (row, *_) = [row for row in rows if row.get("weights") == whose]
+        run.append(METRICS, row | {"reference_sha256": "a" * 64, "sample_seed": 5})
     assert missing(bench) == []
 
 
@@ -175,9 +233,9 @@ def test_runs_that_did_not_finish_are_listed(bench: Bench, run: RunDir, status: 
 
 
 def test_a_seed_that_an_arm_has_twice(bench: Bench, results: Path, store: Store) -> None:
-    write_run(results, store, 1, {16.0: 20.0}, {"loss": "hinge"})
+    write_whole_run(results, store, 1, {16.0: 20.0}, {"loss": "hinge"})
     assert bench("verify")[0] == 0, "it is another arm's"
-    write_run(results, store, 1, {16.0: 20.0})
+    write_whole_run(results, store, 1, {16.0: 20.0})
     code, out, err = bench("verify")
     assert code == 3
     line = "dcgan-simple:[0-9a-f]{8}: seed 1 of 00001-dcgan-simple-pictures and 00003-"
@@ -208,7 +266,7 @@ def test_a_table_in_markdown(bench: Bench, results: Path) -> None:
     assert code == 0
     assert cells(head)[:4] == ["run", "status", "metric", "value"]
     assert set(cells(border)) == {"---"}
-    assert len(lines) == 12
+    assert len(lines) == 20
     assert all(len(cells(line)) == len(cells(head)) for line in (border, *lines))
     measured = dict(zip(cells(head), cells(lines[1]), strict=True))
     assert measured["run"] == "00000-dcgan-simple-pictures"
@@ -221,7 +279,7 @@ def test_a_table_in_markdown(bench: Bench, results: Path) -> None:
 def test_names_stay_in_their_cells(bench: Bench, run: RunDir, name: str) -> None:
     run.append(METRICS, {**PROTOCOL, "nimg": 16000, "kimg": 16.0, "metric": name, "value": 1.0})
     head, _, *lines = bench("table", "--markdown")[1].splitlines()
-    assert [len(cells(line)) for line in lines] == [len(cells(head))] * 13
+    assert [len(cells(line)) for line in lines] == [len(cells(head))] * 21
     assert cells(lines[-1])[2] == " ".join(name.split())
 
 

@@ -12,6 +12,7 @@ from eval.effects import Vectors, as_vectors
 from eval.faces.targets import TARGETS
 from eval.images import Images
 from eval.studies.walk import (
+    CROSS_TALK,
     FACTORS,
     LEAST_BASES,
     Drawn,
@@ -95,14 +96,16 @@ def test_the_variable_that_is_the_brightness_is_found_and_always_does_the_same()
     assert found.loc[(1, "consistency", "all"), "low"] == pytest.approx(1)
     assert found.loc[(1, "breadth", "all"), "value"] == pytest.approx(1)
     assert found.loc[(1, "consistent", "all"), "value"] == 1
+    assert found.loc[(1, "count", "all"), "value"] == 1
     assert (found.loc[(1, "moved")].drop("skin_tone")["value"] == 0).all()
     assert found.loc[(1, "moved", "skin_tone"), "value"] > 0.1
 
 
 def test_a_variable_that_does_nothing_is_called_none() -> None:
     found = effects([1, 4]).loc[4]
-    assert (found.drop("consistent", level="measure")["effect"] == "none").all()
+    assert (found["effect"] == "none").all()
     assert found.loc[("consistent", "all"), "value"] == 0
+    assert found.loc[("count", "all"), "value"] == 0
 
 
 def test_effects_are_the_same_every_time() -> None:
@@ -126,6 +129,32 @@ def test_an_effect_whose_sign_depends_on_the_face_moves_much_and_is_not_consiste
         assert found.loc[("moved", "skin_tone"), "low"] > 0.1
         assert (found.loc[("consistency", "skin_tone"), "effect"] == "yes") == agrees
         assert (found.loc[("slope", "skin_tone"), "effect"] == "yes") == agrees
+
+
+@pytest.mark.parametrize(("times_null", "moved"), [(0.9, False), (1.1, True)])
+def test_what_moves_no_farther_than_others_make_it_is_none(times_null: float, moved: bool) -> None:
+    far = times_null * CROSS_TALK * 0.5  # as below, two bases are 0.5 apart
+    line = line_of(np.full(12, far / (FACTORS[-1] - FACTORS[0])))
+    line["skin_tone"] += np.resize([0.25, -0.25], 12)[:, None, None]
+    table = line_effects(line, FACTORS, FACTORS.index(1), np.ones(12))
+    found = table.set_index(["measure", "attribute"])
+    row = found.loc[("moved", "skin_tone")]
+    assert (row["value"], row["usual"]) == (pytest.approx(far), pytest.approx(0.5))
+    for measure, attribute in (("moved", "skin_tone"), ("count", "all"), ("breadth", "all")):
+        assert (found.loc[(measure, attribute), "effect"] == "yes") == moved
+    assert found.loc[("count", "all"), "value"] == moved
+    assert found.loc[("slope", "skin_tone"), "effect"] == "yes"
+
+
+def test_a_movement_that_is_the_null_only_on_average_is_none() -> None:
+    """Some faces move far and others not at all: what is left of it has an interval."""
+    far = np.where(np.arange(12) < 4, 3.3 * CROSS_TALK * 0.5, 0) / (FACTORS[-1] - FACTORS[0])
+    line = line_of(far)
+    line["skin_tone"] += np.resize([0.25, -0.25], 12)[:, None, None]
+    table = line_effects(line, FACTORS, FACTORS.index(1), np.ones(12))
+    row = table.set_index(["measure", "attribute"]).loc[("moved", "skin_tone")]
+    assert row["value"] > CROSS_TALK * row["usual"]
+    assert row["effect"] == "none"
 
 
 def test_consistency_is_the_mean_cosine_of_pairs() -> None:

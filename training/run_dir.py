@@ -5,7 +5,7 @@ environment.json  versions and hardware, a record for each start or resumption
 status.json       where it stands
 log.txt           what was said on the screen
 stats.jsonl       a line a tick
-metrics.jsonl     a line a measurement
+metrics.jsonl     a line a measurement, or a list of those that were made together
 events.jsonl      a line for what went wrong: collapses, rollbacks, divergence
 reals.png, fakes_*.png, snapshots/, checkpoints/
 """
@@ -205,9 +205,13 @@ class RunDir:
             return False
 
     @by_writer
-    def append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Add a line to one of the .jsonl files. What is not finite has no JSON form: null."""
-        line = json.dumps({name: _finite(value) for name, value in row.items()}) + "\n"
+    def append(self, name: str, *rows: Mapping[str, Any]) -> None:
+        """Add a line to one of the .jsonl files. What is not finite has no JSON form: null.
+
+        Several rows are one line, a list: whatever kills the writer, all are there or none is.
+        """
+        found = [{key: _finite(value) for key, value in row.items()} for row in rows]
+        line = json.dumps(found[0] if len(found) == 1 else found) + "\n"
         path = self.path / name
         with storage_errors(path, len(line)), path.open("ab+") as file:
             if file.tell():
@@ -219,12 +223,13 @@ class RunDir:
             os.fsync(file.fileno())  # never behind a checkpoint, even after a power cut
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """The lines of one of the .jsonl files; one that a kill cut short does not count."""
+        """The rows of one of the .jsonl files; a line that a kill cut short does not count."""
         path = self.path / name
-        rows = []
+        rows: list[Any] = []
         for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
             with suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
+                found = json.loads(line)
+                rows += found if isinstance(found, list) else [found]
         return [row for row in rows if isinstance(row, dict)]
 
     @by_writer

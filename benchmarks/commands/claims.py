@@ -29,9 +29,10 @@ INDENT = " " * 4
 PICTURES = "; "
 COLUMNS = (
     *("claim", "statement", "source", "measured", "run", "kimg", "verdict"),
-    *("quantity", "value", "low", "high", "holds_if", "threshold", "p", "p_holm", "note"),
-    *("reason", "cost_runs", "cost_of", "cost_kimg", "cost_hours", "picture"),
+    *("quantity", "value", "low", "high", "holds_if", "threshold", "p", "p_holm", "note", "heads"),
+    *("reason", "cost_runs", "cost_of", "cost_kimg", "cost_hours", "picture", "picture_file"),
 )
+NOT_DRAWN = "not drawn yet"
 
 
 @click.command()
@@ -77,7 +78,8 @@ def claims(
     Runs that differ in nothing but the training seed are an arm. Claims on training compare arms,
     over at least two seeds each (`bench fid RUN --snapshot all` measures what they compare), and
     name whatever else their arms differ in. A claim on latents is held against each arm: over its
-    seeds, or within its only run. docs/claims.md lists the claims, and the suites that they need.
+    seeds, or within its only run. What rests on the heads of `faces` says how well the worst of
+    them reads. docs/claims.md lists the claims, and the suites that they need.
 
     The newest snapshot's averaged weights are measured. Claim 7 takes some minutes on a CPU. Prints
     where the table is. RUN is an id, a path or `latest`.
@@ -230,7 +232,7 @@ def evaluate(
     from eval.studies.verdicts import NotRunError, UnpriceableError
 
     runs = [case.run for arm in trial for case in arm.cases]
-    drawn = [claim.draw.format(run=run.path, results=run.path.parent) for run in runs]
+    files = [file for file in _in_each(claim.picture.file, runs) if file]
     row = {
         "claim": claim.number,
         "statement": claim.statement,
@@ -238,7 +240,8 @@ def evaluate(
         "measured": claim.measured,
         "run": " and ".join(_list(case.run.id for case in arm.cases) for arm in trial),
         "kimg": " and ".join(_list(_newest(case.run) for case in arm.cases) for arm in trial),
-        "picture": PICTURES.join(dict.fromkeys(drawn)),
+        "picture": PICTURES.join(_in_each(claim.picture.command, runs)),
+        "picture_file": PICTURES.join(filter(_is_there, files)) or NOT_DRAWN * bool(files),
     }
     if not trial:
         reason = f"it takes {claim.needs.words}"
@@ -251,6 +254,15 @@ def evaluate(
         return row | {"reason": str(error), **cost(claim.needs, trial, arms)}, None
     except UserError as error:  # it says what to do, which takes no training
         return row | {"reason": str(error), **_price([], "")}, None
+
+
+def _in_each(place: str, runs: "Iterable[RunDir]") -> list[str]:
+    """A command or a file of each run, or of their folder, once each."""
+    return list(dict.fromkeys(place.format(run=run.path, results=run.path.parent) for run in runs))
+
+
+def _is_there(file: str) -> bool:
+    return Path(file).is_file()
 
 
 def _list(words: Iterable[str]) -> str:
@@ -327,7 +339,7 @@ def _plain(needs: "Needs", arms: "Sequence[Arm]") -> Lacking:
     if like:
         return Lacking("", 1, *_like(like[0]))
     kimg = choose_config(needs.model or "dcgan", None, {}, {}).training.kimg
-    return Lacking("", needs.runs, kimg, None)
+    return Lacking("", 1, kimg, None)
 
 
 def _price(lacking: Sequence[Lacking], suite: str) -> dict[str, Any]:
@@ -374,9 +386,26 @@ def judge(measured: "Iterable[Found | None]") -> list[dict[str, Any]]:
                 "p": found.p,
                 "p_holm": p_holm,
                 "note": found.note,
+                "heads": trust(found.heads),
             }
         )
     return rows
+
+
+def trust(heads: Sequence[str]) -> str:
+    """What the heads are worth that a verdict rests on; empty where it rests on none."""
+    from eval.attributes import standing
+    from eval.faces.targets import UNVALIDATED
+
+    if not heads:
+        return ""
+    known = standing()
+    worst = min(heads, key=lambda name: known[name]["head_score"])
+    unchecked = sum(known[name]["on_real"] == UNVALIDATED for name in heads)
+    return (
+        f"worst head {worst} {known[worst]['head_score']:.2f} on drawn faces; {UNVALIDATED}: "
+        f"{unchecked} of {len(heads)}"
+    )
 
 
 def tell(rows: Sequence[Any]) -> None:
@@ -387,10 +416,14 @@ def tell(rows: Sequence[Any]) -> None:
         _wrap(f"{INDENT}{row['verdict'].upper()}: {evidence(row)}")
         if row["verdict"] != "not run":
             _wrap(f"{INDENT}{row['note']}")
+            if row["heads"]:
+                _wrap(f"{INDENT}{row['heads']}")
         if row["run"]:
             _wrap(f"{INDENT}{row['run']}, kimg {row['kimg']}")
-            for picture in row["picture"].split(PICTURES):  # unwrapped: it is there to be copied
-                click.echo(f"{INDENT}{picture}")
+            # Unwrapped: they are there to be copied.
+            for picture in [*row["picture"].split(PICTURES), *row["picture_file"].split(PICTURES)]:
+                if picture:
+                    click.echo(f"{INDENT}{picture}")
     click.echo()
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import textwrap
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,8 @@ def compare(a: str, b: str, metric: str | None, at: str, as_json: bool, results:
     bench compare 00000 00001                       two runs: these two checkpoints only
     bench compare stylegan-tiny dcgan-r1 --at 8h
 
-    An arm is all runs that differ in nothing but the seed. It is called by its recipe, by its model
-    and variant, or as its suite calls it. Measurements of different protocols, and runs on
+    An arm is all runs that differ in nothing but the seed. It is called as its suite calls it, by
+    its recipe, or by its model and variant. Measurements of different protocols, and runs on
     different data, are not compared.
     """
     from eval.compare import RULE, parse_at, verdict
@@ -82,7 +83,9 @@ def find_side(results: Path, table: "pd.DataFrame", name: str) -> "Side":
     from eval.compare import Side, arm_names
 
     arm_of = arm_names(table)
-    found = {arm for run, arm in arm_of.items() if name in names_of(str(run), arm)}
+    runs_in_arms = table.drop_duplicates("run").assign(arm=table["run"].map(arm_of))
+    rows = runs_in_arms.dropna(subset="arm").to_dict("records")
+    found = {str(row["arm"]) for row in rows if name in names_of(row)}
     found = {name} if name in found else found  # of others it is only a beginning
     if len(found) > 1:
         raise UserError(f"{name} may be {' or '.join(sorted(found))}: write which")
@@ -93,9 +96,12 @@ def find_side(results: Path, table: "pd.DataFrame", name: str) -> "Side":
     return finished(name, pd.concat(runs)) if len(runs) > 1 else Side(name, runs[0])
 
 
-def names_of(run: str, arm: str) -> set[str]:
-    """What the arm of a run may be called: in full, without its additions, as by a suite."""
-    return {arm, arm.partition(":")[0], run.rpartition("-seed")[0]}
+def names_of(row: Mapping[Any, Any]) -> set[str]:
+    """What the arm of a run may be called: in full, without its additions, as by a suite, by its
+    recipe or its network.
+    """
+    suite, network = row["run"].rpartition("-seed")[0], f"{row['model']}-{row['variant']}"
+    return {row["arm"], row["arm"].partition(":")[0], suite, row["recipe"], network}
 
 
 def finished(name: str, rows: "pd.DataFrame") -> "Side":

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.commands.drawing import measure_option, seeds_option, source_options
-from benchmarks.commands.latents import in_words, reader, tell_lines
+from benchmarks.commands.drawing import measure_options, seeds_option, source_options
 from benchmarks.commands.options import run_argument
+from benchmarks.console import item_progress
 from data.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ IN_WORDS = {"w": "its principal ones", "z": "those that change the first layer t
     help="Faces that attributes' directions are learnt from.  "
     f"[default: {NUM}; with --measure {MEASURED_NUM:,}]",
 )
-@measure_option
+@measure_options
 @source_options
 def directions(
     run: str,
@@ -52,6 +52,7 @@ def directions(
     seeds: list[int],
     num: int | None,
     measure: bool,
+    seed: int,
     kimg: float | None,
     raw: bool,
     device: str,
@@ -69,13 +70,15 @@ def directions(
     those of z that change its first layer the most. An attribute's direction is that of a linear
     regression of what the `faces` network reads on w or z.
 
-    --measure writes what each direction changes over all --seeds, how much of each attribute the
-    regression explains (R2, held-out faces), and disentanglement, completeness and informativeness
-    (DCI) of z, and of w, for what the network reads. Prints where the picture and the tables are.
-    RUN is an id, a path or `latest`.
+    --measure writes what each direction changes over all --seeds, with a direction for every
+    attribute where none is named; how much of each attribute the regression explains (R2, held-out
+    faces); and disentanglement, completeness and informativeness (DCI) of z, and of w, for what the
+    network reads. --seed is also that of the faces that directions are learnt from. Prints where
+    the picture and the tables are. RUN is an id, a path or `latest`.
     """
-    from benchmarks.studies import attribute_extractor
+    from benchmarks.studies import attribute_extractor, reader
     from benchmarks.trained import load_trained
+    from eval.faces.targets import TARGETS
     from eval.studies.directions import (
         Readings,
         Space,
@@ -93,19 +96,20 @@ def directions(
     extractor = attribute_extractor(device)
     space = Space.of(trained.gan)
     faces = num or (MEASURED_NUM if measure else NUM)
-    z, numbers = sample_numbers(trained.gan, faces, reader(extractor, "faces"))
-    readings = Readings.of(space, z, numbers)
-    ways = {
-        "principal": principal(space, count),
-        "of attributes": attribute_directions(space, readings, wanted, ATTRIBUTES),
-    }
+    z, numbers = sample_numbers(trained.gan, faces, reader(extractor, "faces"), seed)
+    readings = Readings.of(space, z, numbers, seed)
+    of_attributes = attribute_directions(
+        space, readings, wanted, len(TARGETS) if measure else ATTRIBUTES
+    )
+    ways = {"principal": principal(space, count, seed), "of attributes": of_attributes}
     picture = out or trained.run.path / "directions.png"
-    draw_directions(trained, space, ways, seeds[0], faces, picture)
+    drawn = ways["principal"] + (of_attributes if wanted else of_attributes[:ATTRIBUTES])
+    draw_directions(trained, space, drawn, seeds[0], faces, picture)
     click.echo(picture)
     if measure:
         spaces = {name: Space(trained.gan, name) for name in ("z", space.name)}
-        regressions = {each: Readings.of(each, z, numbers) for each in spaces.values()}
-        measure_directions(trained, space, ways, regressions, seeds, extractor, picture)
+        regressions = {each: Readings.of(each, z, numbers, seed) for each in spaces.values()}
+        measure_directions(trained, space, ways, regressions, seeds, extractor, picture, seed)
 
 
 def attributes_of(text: str | None) -> list[str] | None:
@@ -126,7 +130,7 @@ def attributes_of(text: str | None) -> list[str] | None:
 def draw_directions(
     trained: "Trained",
     space: "Space",
-    ways: dict[str, list["Direction"]],
+    directions: list["Direction"],
     seed: int,
     faces: int,
     picture: Path,
@@ -137,7 +141,6 @@ def draw_directions(
     from eval.studies.directions import STEPS, strips
     from training.sheet import to_uint8
 
-    directions = [direction for each in ways.values() for direction in each]
     points = strips(space.points(seeded_z(trained.gan, [seed])), directions)[:, 0]  # [L, S, D]
     images = to_uint8(images_of(space.images, points.flatten(0, 1)))
     panel = Panel(
@@ -160,25 +163,26 @@ def measure_directions(
     seeds: list[int],
     extractor: "Extractor",
     picture: Path,
+    seed: int,
 ) -> None:
     """Tables of what directions change, of what the regressions explain, and of DCI."""
     import pandas as pd
 
-    from benchmarks.studies import write_tables
+    from benchmarks.studies import reader, tell_lines, write_tables
     from eval.latents import seeded_z
     from eval.measure import protocol_of
     from eval.studies.directions import direction_effects, regression_rows
 
     z, read = seeded_z(trained.gan, seeds), reader(extractor, "strips")
     lines = pd.concat(
-        direction_effects(space, z, directions, read).assign(kind=kind, space=space.name)
+        direction_effects(space, z, directions, read, seed).assign(kind=kind, space=space.name)
         for kind, directions in ways.items()
     )
-    rest = pd.concat(regression_rows(*each) for each in regressions.items())
+    rest = pd.concat(regression_rows(*each, seed, item_progress) for each in regressions.items())
     samples = len(next(iter(regressions.values())).points)
-    about = {"study": "directions", **trained.about, "seeds": seeds, "samples": samples}
+    about = {"study": "directions", **trained.about, "seeds": seeds, "seed": seed}
     table = pd.concat([lines, rest], ignore_index=True)
-    for path in write_tables(picture, table, about | protocol_of(extractor)):
+    for path in write_tables(picture, table, about | {"samples": samples} | protocol_of(extractor)):
         click.echo(path)
     tell_lines(lines, "direction")
     tell_regressions(rest)
@@ -188,17 +192,18 @@ def tell_regressions(table: "pd.DataFrame") -> None:
     """Print what is explained best in each space, and DCI."""
     import pandas as pd
 
+    from benchmarks.studies import in_words
+
     rows = []
     for space, found in table.groupby("space"):
         best = found[found["measure"] == "r2"].nlargest(3, "value")
         whole = found[found["attribute"] == "all"]
+        turned = whole["if_turned"].map(" ({:.2f})".format, na_action="ignore").fillna("")
+        told = [in_words(row) for _, row in whole.iterrows()]
         rows.append(
             {
                 "space": space,
-                **{
-                    row["measure"]: f"{in_words(row)} ({row['if_turned']:.2f})"
-                    for _, row in whole.iterrows()
-                },
+                **dict(zip(whole["measure"], told + turned, strict=True)),
                 "explained best": ", ".join(
                     f"{row['attribute']} {row['value']:.2f}" for _, row in best.iterrows()
                 ),
@@ -206,6 +211,7 @@ def tell_regressions(table: "pd.DataFrame") -> None:
         )
     click.echo(pd.DataFrame(rows).to_string(index=False))
     click.echo(
-        "of what the `faces` network reads, by linear regressions; in brackets with the "
-        "axes turned at random. explained best: R2 on held-out faces"
+        "of what the `faces` network reads, by linear regressions. In brackets with the axes "
+        "turned at random: none where some\nsuch turn does as well. explained best: R2 on held-out "
+        "faces"
     )

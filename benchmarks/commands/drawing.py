@@ -58,9 +58,31 @@ def seeds_option(name: str, default: str, help: str) -> Callable[[Command], Comm
     )
 
 
-measure_option = click.option(
-    "--measure", is_flag=True, help="Write a table of numbers beside the picture, as CSV and JSON."
-)
+def measure_options(command: Command) -> Command:
+    """Whether to measure, and the seed of what is drawn for that."""
+    for option in (
+        click.option(
+            "--seed",
+            type=click.IntRange(0, SEEDS_END - 1),
+            default=0,
+            show_default=True,
+            help="Of all that is drawn at random to measure; pictures have seeds of their own.",
+        ),
+        click.option(
+            "--measure",
+            is_flag=True,
+            help="Write a table of numbers beside the picture, as CSV and JSON.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def seeds_of(seed: int, count: int) -> range:
+    """So many seeds that belong to a --seed: no other one has them."""
+    return range(seed * count, (seed + 1) * count)
+
+
 cutoff_option = click.option(
     "--cutoff",
     metavar="N",

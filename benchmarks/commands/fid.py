@@ -146,26 +146,32 @@ def evaluate(
         RunMeter,
         Yardstick,
         data_of,
+        load_extractors,
         measure_pictures,
-        parse_metrics,
         real_in,
         real_of,
+        resolve_metrics,
     )
     from eval.images import Pictures
 
     require("--psi", psi)
     source = find_target(results, target)
-    if isinstance(source, Path):
-        if against is None:
-            raise UserError(f"{source} is no run: name the real images with --against")
-        if snapshot or psi != 1 or batch_norm == "train":
-            raise UserError(f"--snapshot, --psi, --batch-norm: {source} is no run, and has none")
-        pictures, real = Pictures.whole(open_data(source)), real_in(open_data(against))
+    if isinstance(source, Path) and (snapshot or psi != 1 or batch_norm == "train"):
+        raise UserError(f"--snapshot, --psi, --batch-norm: {source} is no run, and has none")
+    metrics, instead = resolve_metrics(names, extractor)
+    # Before the data, which may take minutes to import.
+    extractors = load_extractors(metrics, device, precision)
+    if against:
+        real = real_in(open_data(against))
+    elif isinstance(source, Path):
+        raise UserError(f"{source} is no run: name the real images with --against")
     else:
-        real = real_in(open_data(against)) if against else real_of(data_of(source))
-    yardstick = Yardstick(parse_metrics(names, extractor), real, device, precision)
+        real = real_of(data_of(source))
+    yardstick = Yardstick(metrics, extractors, real)
+    if instead:
+        say(instead)
     if isinstance(source, Path):
-        rows = measure_pictures(pictures, yardstick)
+        rows = measure_pictures(Pictures.whole(open_data(source)), yardstick)
     else:
         rows = measure_run(RunMeter(source, yardstick, psi, batch_norm == "train"), snapshot)
     show(rows, as_json)
@@ -184,7 +190,9 @@ def find_target(results: Path, target: str) -> "RunDir | Path":
 
 
 def measure_run(meter: "RunMeter", snapshot: str | None) -> list[dict[str, Any]]:
-    """The rows of the snapshots that were asked for; by default of the last, and a known best."""
+    """The rows of the snapshots that were asked for; by default of the last, and the known best
+    of averaged and of raw weights.
+    """
     from benchmarks.evaluation import REPORT_SEED
 
     run = meter.run
@@ -193,11 +201,14 @@ def measure_run(meter: "RunMeter", snapshot: str | None) -> list[dict[str, Any]]
     if snapshot == "best" and not meter.ranks:
         raise UserError("--snapshot best: only a distance, of psi 1 and batch norm in eval, ranks")
     every = meter.measure_all() if snapshot in ("all", "best") else []
-    chosen = {run.snapshot(): "last"}
-    if snapshot != "last" and (best := meter.best()):
-        chosen[best] = "best and last" if best in chosen else "best"
+    named = {"last": run.snapshot()}
+    if snapshot != "last":
+        known = {"best": meter.best(), "best raw": meter.best("raw")}
+        named = {name: path for name, path in known.items() if path} | named
+    chosen = list(dict.fromkeys(named.values()))
     rows = every if snapshot == "all" else []
-    for path, label in chosen.items():
+    for path in chosen:
+        label = " and ".join(name for name, other in named.items() if other == path)
         say(f"measuring {run.id} at kimg {int(path.stem) / 1000:.10g}, the {label}")
         measure = meter.measure_or_mark if len(chosen) > 1 or every else meter.measure
         rows += [{"snapshot": label, **row} for row in measure(path, REPORT_SEED)]

@@ -8,7 +8,7 @@ import click
 
 from benchmarks.commands.drawing import (
     finite,
-    measure_option,
+    measure_options,
     refuse_crowd,
     seeds_option,
     source_options,
@@ -50,7 +50,7 @@ IN_WORDS = {"z": "along the sphere in z", "w": "straight in w"}
     type=click.Choice(["z", "w"]),
     help="Along the sphere in z, or straight in w.  [default: w for a StyleGAN, else z]",
 )
-@measure_option
+@measure_options
 @source_options
 def interpolate(
     run: str,
@@ -59,6 +59,7 @@ def interpolate(
     psi: float | None,
     space: Literal["z", "w"] | None,
     measure: bool,
+    seed: int,
     kimg: float | None,
     raw: bool,
     device: str,
@@ -106,7 +107,7 @@ def interpolate(
     click.echo(picture)
     click.echo(picture.with_suffix(".webp"))
     if measure:
-        how = {"seeds": seeds, "frames": frames, "psi": psi, "space": space}
+        how = {"seeds": seeds, "frames": frames, "psi": psi, "space": space, "seed": seed}
         measure_path(trained, images, picture, device, how)
 
 
@@ -156,8 +157,9 @@ def measure_path(
     from eval.studies.interpolate import own_path_length, path_features, smoothness
 
     extractor = attribute_extractor(device)
-    rows = smoothness(path_features(extractor, images, item_progress), how["seeds"])
-    rows.append(own_path_length(trained.gan, how["psi"], extractor, item_progress))
+    seed = how["seed"]
+    rows = smoothness(path_features(extractor, images, item_progress), how["seeds"], seed)
+    rows.append(own_path_length(trained.gan, how["psi"], extractor, seed, item_progress))
     table = pd.DataFrame(rows, columns=["measure", "way", "value", "low", "high"])
     about = {"study": "interpolate", **trained.about, **how, **protocol_of(extractor)}
     for path in write_tables(picture, table, about):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmarks.commands.drawing import (
-    measure_option,
+    measure_options,
     refuse_crowd,
+    seeds_of,
     seeds_option,
     source_options,
 )
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmarks.trained import Trained
-    from eval.extractors import Extractor
     from eval.images import Images
-    from eval.studies.walk import Read
+    from eval.measure import Real
 
 DRAWN_BASES = 2  # of a walk: that one variable does two different things takes two faces to see
 DRAWN_SAMPLES = 3  # at each mean and std
@@ -77,7 +77,8 @@ def _variables(
     "--num",
     type=click.IntRange(min=LEAST_NUM),
     callback=_of_gaussian,
-    help=f"gaussian, to measure: images at each mean and std.  [default: {NUM}]",
+    help="gaussian, to measure: images at each mean and std. Trends are of the first 25, in the "
+    f"random directions too.  [default: {NUM}]",
 )
 @click.option(
     "--directions",
@@ -92,7 +93,7 @@ def _variables(
     callback=_of_gaussian,
     help="gaussian, to measure: the real images.  [default: what the run was trained on]",
 )
-@measure_option
+@measure_options
 @source_options
 def latents(
     run: str,
@@ -103,6 +104,7 @@ def latents(
     directions: int | None,
     against: Path | None,
     measure: bool,
+    seed: int,
     kimg: float | None,
     raw: bool,
     device: str,
@@ -128,22 +130,24 @@ def latents(
     Any family will do. Prints where the picture and the tables are. RUN is an id, a path or
     `latest`.
     """
+    from benchmarks.studies import real_images
     from benchmarks.trained import load_trained
     from training.run_dir import RunDir
 
-    trained = load_trained(RunDir.find(results, run), kimg, raw, device)
+    found = RunDir.find(results, run)
+    real = real_images(found, against) if measure and study == "gaussian" else None
+    trained = load_trained(found, kimg, raw, device)
     picture = out or trained.run.path / f"latents-{study}.png"
     if study == "walk":
         chosen = check_walk(trained, variables, seeds, measure)
         draw_walk(trained, picture, chosen, seeds)
         if measure:
-            measure_walk(trained, picture, chosen, seeds, device)
+            measure_walk(trained, picture, chosen, seeds, device, seed)
     else:
         draw_gaussian(trained, picture, seeds)
-        if measure:
-            measure_gaussian(
-                trained, picture, num or NUM, directions or DIRECTIONS, against, device
-            )
+        if real:
+            counts = num or NUM, directions or DIRECTIONS
+            measure_gaussian(trained, picture, *counts, real, device, seed)
 
 
 def check_walk(
@@ -192,64 +196,26 @@ def draw_walk(trained: "Trained", picture: Path, variables: list[int], seeds: li
 
 
 def measure_walk(
-    trained: "Trained", picture: Path, variables: list[int], seeds: list[int], device: str
+    trained: "Trained",
+    picture: Path,
+    variables: list[int],
+    seeds: list[int],
+    device: str,
+    seed: int,
 ) -> None:
     """Tables of what each variable moves, and a line for each variable."""
-    from benchmarks.studies import attribute_extractor, write_tables
+    from benchmarks.studies import attribute_extractor, reader, tell_lines, write_tables
     from eval.latents import seeded_z
     from eval.measure import protocol_of
     from eval.studies.walk import FACTORS, walk_effects
 
     extractor = attribute_extractor(device)
     z = seeded_z(trained.gan, seeds)
-    table = walk_effects(trained.gan, z, variables, reader(extractor, "walks"))
-    about = {"study": "walk", **trained.about, "seeds": seeds, "factors": FACTORS}
+    table = walk_effects(trained.gan, z, variables, reader(extractor, "walks"), seed)
+    about = {"study": "walk", **trained.about, "seeds": seeds, "seed": seed, "factors": FACTORS}
     for path in write_tables(picture, table, about | protocol_of(extractor)):
         click.echo(path)
     tell_lines(table, "variable")
-
-
-def reader(extractor: "Extractor", what: str) -> "Read":
-    """Reads the attributes of images, with a bar that says of what."""
-    from eval.attributes import read_attributes
-    from eval.effects import as_vectors
-    from eval.features import extract
-
-    return lambda images: as_vectors(
-        read_attributes(extract(extractor, images, what, item_progress))
-    )
-
-
-def tell_lines(table: "pd.DataFrame", column: str) -> None:
-    """Print what moves on each line, a row for each value of a column."""
-    import pandas as pd
-
-    rows = []
-    for line, found in table.groupby(column, sort=False):
-        rest = found[found["attribute"] == "all"]
-        whole = {row["measure"]: row for _, row in rest.iterrows()}
-        most = found[found["measure"] == "moved"].nlargest(3, "value")
-        rows.append(
-            {
-                column: line,
-                **{name: in_words(whole[name]) for name in ("breadth", "consistency")},
-                "consistent": f"{whole['consistent']['value']:.0f}",
-                "moves most": ", ".join(most["attribute"]),
-            }
-        )
-    click.echo(pd.DataFrame(rows).to_string(index=False))
-    click.echo(
-        "breadth: over how many attributes the movement spreads. consistency: 1 if it is alike in "
-        "every face, 0 if it has\nnothing in common. consistent: attributes that move alike beyond "
-        "their interval (one in forty does by chance)"
-    )
-
-
-def in_words(row: Any, digits: int = 2) -> str:
-    """`0.31 [0.20, 0.42]` of a row of effects, or `none` where the interval holds 0."""
-    if row["effect"] == "none":
-        return "none"
-    return f"{row['value']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
 def draw_gaussian(trained: "Trained", picture: Path, seeds: list[int]) -> None:
@@ -285,14 +251,13 @@ def measure_gaussian(
     picture: Path,
     num: int,
     directions: int,
-    against: Path | None,
+    real: "Real",
     device: str,
+    seed: int,
 ) -> None:
     """Tables of each mean and std, and of trends beside those in random directions."""
     import pandas as pd
 
-    from benchmarks.datasets import open_data
-    from benchmarks.evaluation import data_of, real_in, real_of
     from benchmarks.studies import attribute_extractor, write_tables
     from eval.latents import seeded_z
     from eval.measure import protocol_of
@@ -308,23 +273,24 @@ def measure_gaussian(
     )
 
     extractor = attribute_extractor(device)
-    sets = real_in(open_data(against)) if against else real_of(data_of(trained.run))
-    pictures = next(iter(sets.parts.values()))
-    real = RealFaces.of(extractor, pictures, item_progress)
+    pictures = next(iter(real.parts.values()))
+    faces = RealFaces.of(extractor, pictures, item_progress)
     z = seeded_z(trained.gan, [0])
-    noise = unit_noise(range(num), z.shape[1]).to(z.device)
-    ways = random_directions(directions, z.shape[1], seed=0).to(z.device)
+    seeds = seeds_of(seed, num)
+    noise = unit_noise(seeds, z.shape[1]).to(z.device)
+    ways = random_directions(directions, z.shape[1], seed).to(z.device)
 
     def see(images: "Images") -> Seen:
         return look(extractor, images, item_progress)
 
-    settings = setting_effects(trained.gan, noise, see, real)
-    trends = trend_effects(trained.gan, noise, see, real, ways)
+    settings = setting_effects(trained.gan, noise, see, faces, seed, item_progress)
+    trends = trend_effects(trained.gan, noise, see, faces, ways, seed, item_progress)
     moved = std_at_mean_0(trained.gan, noise[:8])
     about = {
         "study": "gaussian",
         **trained.about,
-        "seeds": f"0-{num - 1}",
+        "seeds": f"{seeds[0]}-{seeds[-1]}",
+        "seed": seed,
         "reference": pictures.name,
         "reference_sha256": pictures.sha256,
         "std_alone_changes_pixels_by": moved,
@@ -343,6 +309,8 @@ def measure_gaussian(
 
 def tell_gaussian(settings: "pd.DataFrame", trends: "pd.DataFrame") -> None:
     """Print each number at each setting, and each trend beside those of random directions."""
+    from benchmarks.studies import in_words
+
     order = settings["attribute"].unique()
     wide = settings.pivot(index=["std", "mean"], columns="attribute", values="value")[order]
     click.echo(wide.to_string(float_format="{:.3f}".format))
@@ -353,7 +321,8 @@ def tell_gaussian(settings: "pd.DataFrame", trends: "pd.DataFrame") -> None:
             for _, row in trends.iterrows()
         ],
     )
-    click.echo(f"\nwith the mean, at std {trends['std'].iloc[0]:g}")
+    std, count = trends[["std", "count"]].iloc[0]
+    click.echo(f"\nwith the mean, at std {std:g}, of {count:.0f} latents at each mean")
     columns = ["attribute", "trend", "found", "random", "p"]
     click.echo(shown[columns].to_string(index=False, float_format="{:.2f}".format))
     click.echo(

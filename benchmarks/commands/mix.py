@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.commands.drawing import measure_option, refuse_crowd, seeds_option, source_options
+from benchmarks.commands.drawing import measure_options, refuse_crowd, seeds_option, source_options
 from benchmarks.commands.options import run_argument
 from benchmarks.console import item_progress
 
@@ -25,7 +25,7 @@ WHO_GIVES = (
 )
 @seeds_option("--rows", "0-4", "Seeds of sources A, on the left: they give everything else.")
 @seeds_option("--cols", "10-15", "Seeds of sources B, on top: they give the styles of LAYERS.")
-@measure_option
+@measure_options
 @source_options
 def mix(
     run: str,
@@ -33,6 +33,7 @@ def mix(
     rows: list[int],
     cols: list[int],
     measure: bool,
+    seed: int,
     kimg: float | None,
     raw: bool,
     device: str,
@@ -97,6 +98,6 @@ def mix(
         from eval.studies.mixing import mixing_effects
 
         extractor = attribute_extractor(device)
-        table = mixing_effects(trained.gan, chosen, extractor, watch=item_progress)
-        about = {"study": "mix", **trained.about, **protocol_of(extractor)}
+        table = mixing_effects(trained.gan, chosen, extractor, seed, item_progress)
+        about = {"study": "mix", **trained.about, "seed": seed, **protocol_of(extractor)}
         tell_effects(table, "group", write_tables(path, table, about))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.commands.drawing import measure_option, seeds_option, source_options
+from benchmarks.commands.drawing import measure_options, seeds_option, source_options
 from benchmarks.commands.options import run_argument
 from benchmarks.console import item_progress
 from data.errors import UserError
@@ -53,7 +53,7 @@ NUM, LEAST_NUM = 1000, 64
     type=click.Path(path_type=Path),
     help="The training set, if it has moved.  [default: what the run was trained on]",
 )
-@measure_option
+@measure_options
 @source_options
 def neighbours(
     run: str,
@@ -63,6 +63,7 @@ def neighbours(
     num: int,
     against: Path | None,
     measure: bool,
+    seed: int,
     kimg: float | None,
     raw: bool,
     device: str,
@@ -82,8 +83,9 @@ def neighbours(
 
     --measure compares how far fakes and held-out images are from their nearest training images.
     auc is how often a fake is the nearer one of two: 0.5 if fakes are as new as real images, 1 if
-    they are copies, below 0.5 if they are off the data. Any family will do. Prints where the
-    picture is: it shows training images, so mind where it goes. RUN is an id, a path or `latest`.
+    they are copies, below 0.5 if they are off the data. What cannot be told from new images is
+    printed as none. Any family will do. Prints where the picture is: it shows training images, so
+    mind where it goes. RUN is an id, a path or `latest`.
     """
     import torch
 
@@ -103,7 +105,7 @@ def neighbours(
     draw_neighbours(trained, store, extractor, seeds, count, picture)
     click.echo(picture)
     if measure:
-        measure_neighbours(trained, store, extractor, num, picture)
+        measure_neighbours(trained, store, extractor, num, picture, seed)
 
 
 def draw_neighbours(
@@ -148,12 +150,17 @@ def draw_neighbours(
 
 
 def measure_neighbours(
-    trained: "Trained", store: "Store", extractor: "Extractor", num: int, picture: Path
+    trained: "Trained",
+    store: "Store",
+    extractor: "Extractor",
+    num: int,
+    picture: Path,
+    seed: int,
 ) -> None:
     """The table of the score against held-out images, where there are any."""
     from benchmarks.console import say
-    from benchmarks.evaluation import REPORT_SEED, real_of
-    from benchmarks.studies import write_tables
+    from benchmarks.evaluation import real_of
+    from benchmarks.studies import in_words, write_tables
     from eval.features import extract, reference
     from eval.images import Images, Pictures, Samples
     from eval.measure import protocol_of
@@ -170,12 +177,13 @@ def measure_neighbours(
         features = extract(extractor, images, what, item_progress)
         return nearest_features(features, known, 1)[0][:, 0]
 
-    fakes = distances("fakes", Samples(trained.gan, num, REPORT_SEED))
-    new = distances("held-out images", heldout.sample(num, REPORT_SEED))
-    table = memorisation(fakes, new).assign(train=len(known), sample_seed=REPORT_SEED)
+    fakes = distances("fakes", Samples(trained.gan, num, seed))
+    new = distances("held-out images", heldout.sample(num, seed))
+    table = memorisation(fakes, new, seed).assign(train=len(known))
     about = {
         "study": "neighbours",
         **trained.about,
+        "seed": seed,
         "reference": train.name,
         "reference_sha256": train.sha256,
         "heldout_sha256": heldout.sha256,
@@ -183,4 +191,6 @@ def measure_neighbours(
     }
     for path in write_tables(picture, table, about):
         click.echo(path)
-    click.echo(table.to_string(index=False, float_format="{:.3f}".format))
+    shown = table.assign(found=[in_words(row, 3) for _, row in table.iterrows()])
+    click.echo(shown[["measure", "found", "if_new", "fakes", "heldout"]].to_string(index=False))
+    click.echo("found: with its interval; none where that holds what new images would have, if_new")

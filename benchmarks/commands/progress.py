@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.commands.drawing import measure_option, place_options, refuse_crowd, seeds_option
+from benchmarks.commands.drawing import (
+    measure_options,
+    place_options,
+    refuse_crowd,
+    seeds_of,
+    seeds_option,
+)
 from benchmarks.commands.options import run_argument
 from benchmarks.console import item_progress, say
 from data.errors import UserError
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     from training.run_dir import RunDir
 
 FPS = 4
-FACES = range(64)  # the seeds whose faces are measured
+FACES = 64  # measured
 
 
 @click.command()
@@ -32,13 +38,14 @@ FACES = range(64)  # the seeds whose faces are measured
     show_default=True,
     help="Of more snapshots, take N: the first, the last, and others evenly between.",
 )
-@measure_option
+@measure_options
 @place_options
 def progress(
     run: str,
     seeds: list[int],
     max_rows: int,
     measure: bool,
+    seed: int,
     raw: bool,
     device: str,
     out: Path | None,
@@ -86,7 +93,7 @@ def progress(
     click.echo(picture)
     click.echo(picture.with_suffix(".webp"))
     if measure:
-        measure_changes(found, chosen, raw, device, picture)
+        measure_changes(found, chosen, raw, device, picture, seed)
 
 
 def spread(every: list[float], count: int) -> list[float]:
@@ -122,7 +129,7 @@ def tiled(images: "Tensor") -> "Tensor":
 
 
 def measure_changes(
-    run: "RunDir", kimgs: list[float], raw: bool, device: str, picture: Path
+    run: "RunDir", kimgs: list[float], raw: bool, device: str, picture: Path, seed: int
 ) -> None:
     """Write and print how far faces move from each snapshot to the next."""
     import torch
@@ -131,17 +138,19 @@ def measure_changes(
     from eval.measure import protocol_of
 
     extractor = attribute_extractor(device)
+    seeds = seeds_of(seed, FACES)
     found = []
-    with item_progress("faces", len(kimgs) * len(FACES)) as progress:
+    with item_progress("faces", len(kimgs) * FACES) as progress:
         for kimg in kimgs:
-            found.append(extractor.embed(faces_at(run, kimg, FACES, raw, device)).double().cpu())
-            progress(len(FACES))
-    table = changes(torch.stack(found), kimgs)
+            found.append(extractor.embed(faces_at(run, kimg, seeds, raw, device)).double().cpu())
+            progress(FACES)
+    table = changes(torch.stack(found), kimgs, seed)
     about: dict[str, Any] = {
         "study": "progress",
         "run": run.id,
         "weights": "raw" if raw else "ema",
-        "seeds": list(FACES),
+        "seeds": list(seeds),
+        "seed": seed,
         **protocol_of(extractor),
     }
     for path in write_tables(picture, table, about):
@@ -149,7 +158,7 @@ def measure_changes(
     click.echo(table.to_string(index=False, float_format="{:,.4g}".format))
 
 
-def changes(features: "Tensor", kimgs: list[float]) -> "pd.DataFrame":
+def changes(features: "Tensor", kimgs: list[float], seed: int = 0) -> "pd.DataFrame":
     """A row for each of features [T, N, D] but the last: how far they are from the next.
 
     step   the mean distance of a face from itself at the next snapshot, with its interval
@@ -161,7 +170,8 @@ def changes(features: "Tensor", kimgs: list[float]) -> "pd.DataFrame":
     from eval.effects import mean_effect
 
     steps = (features[1:] - features[:-1]).norm(dim=2).cpu().numpy()  # [T - 1, N]
-    means = mean_effect({f"{kimg}": step for kimg, step in zip(kimgs, steps, strict=False)})
+    moved = {f"{kimg}": step for kimg, step in zip(kimgs, steps, strict=False)}
+    means = mean_effect(moved, seed)
     return pd.DataFrame(
         {
             "kimg": kimgs[:-1],

@@ -412,23 +412,26 @@ def record(started: "RunDir", trainer: "Trainer") -> None:
 
 def print_plan(config: "RunConfig", store: "Store") -> None:
     """The resolved configuration, and what it would take, as JSON on stdout."""
-    from training.checkpoint import KEPT, serialise
-    from training.loop import Trainer
     from training.precision import seconds_per_image
 
-    training = config.training
-    trainer = Trainer(config, store)
-    snapshot_bytes = len(serialise(trainer.generator_weights()))
-    optimizer_bytes = 2 * sum(
-        p.nbytes for module in (trainer.gan.G, trainer.gan.D) for p in module.parameters()
-    )
-    checkpoint_bytes = len(serialise(trainer.weights())) + optimizer_bytes
-    snapshots = math.ceil(training.kimg / training.snap_kimg)
     estimate = {
-        "hours": round(seconds_per_image(config, store) * training.nimg / 3600, 2),
-        "disk_mb": round((snapshots * snapshot_bytes + (KEPT + 1) * checkpoint_bytes) / 1e6),
+        "hours": round(seconds_per_image(config, store) * config.training.nimg / 3600, 2),
+        "disk_mb": round(disk_bytes(config) / 1e6),
     }
     click.echo(json.dumps({"config": config.to_dict(), "estimate": estimate}, indent=2))
+
+
+def disk_bytes(config: "RunConfig") -> int:
+    """What a run takes while it trains: snapshots, and the checkpoints that are kept and written.
+
+    A snapshot is G twice, a checkpoint these and D, and two moments of G and D for Adam.
+    """
+    from models.registry import parameter_counts
+    from training.checkpoint import KEPT
+
+    g, d = parameter_counts(config.model, config.options)
+    snapshots = math.ceil(config.training.kimg / config.training.snap_kimg)
+    return 4 * (snapshots * 2 * g + (KEPT + 1) * (2 * g + d + 2 * (g + d)))
 
 
 def describe_run(trainer: "Trainer") -> str:

@@ -73,8 +73,8 @@ def suite() -> None:
 
     \b
     bench suite                                          what there is, and what it asks
-    bench suite versus --data photos.zip --budget 5%     run it: short for bench suite run versus
-    bench suite plan versus --data photos.zip | parallel -j4
+    bench suite versus --data datasets/photos --budget 5%      short for bench suite run versus
+    bench suite plan versus --data datasets/photos > plan.txt  a command a run, for a queue
 
     `bench suite run --help` lists the options. docs/suites.md has suites of your own, several GPUs
     and job schedulers.
@@ -108,10 +108,11 @@ def plan_suite(as_json: bool, **choices: Any) -> None:
     """Print one self-contained command a run, for a scheduler to run in any order.
 
     \b
-    bench suite plan versus --data datasets/photos | parallel -j4
+    bench suite plan versus --data datasets/photos > plan.txt
     bench suite plan versus --data datasets/photos --json | jq -r '.[3].command' | sh
 
-    A command that is run again goes on where it was, or does nothing.
+    A command works in any folder, and takes every core and the first GPU, unless it is told
+    otherwise (docs/suites.md). Run again, it goes on where it was, or does nothing.
     """
     planned = planned_runs(**choices)
     if as_json:
@@ -128,21 +129,25 @@ def plan_suite(as_json: bool, **choices: Any) -> None:
     metavar="N",
     help="At a time, each on a GPU of its own where there are as many.  [default: the GPUs, or 1]",
 )
-@click.option("--dry-run", is_flag=True, help="Say where every run stands; only data is made.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say where every run stands and what all take; only data is made.",
+)
 @planning_options
 def run_suite(jobs: int | None, dry_run: bool, **choices: Any) -> None:
     """Run a suite: what is done is skipped, and what was interrupted is resumed.
 
     \b
     bench suite run demo
-    bench suite run versus --data photos.zip --variant tiny --budget 0.2% --seeds 2
-    bench suite run data-size --data full=photos.zip --data small=some.zip --jobs 2
+    bench suite run versus --data datasets/photos --variant tiny --budget 0.2% --seeds 2
+    bench suite run data-size --data full=datasets/photos --data small=datasets/some --jobs 2
     bench suite run mine.toml --data cats --data dogs -- --precision bf16
 
-    Every run is trained, and each of its snapshots is measured: the best is chosen on one sample,
-    and the best and the last are reported on another. What fails is listed and does not stop the
-    rest (exit code 4). Ctrl-C saves every run; the same command goes on. Flags after -- go to each
-    `bench run`.
+    Every run is trained, and each of its snapshots is measured, against held-out images, which
+    `bench data split` sets aside: the best is chosen on one sample, and the best and the last are
+    reported on another. What fails is listed and does not stop the rest (exit code 4). Ctrl-C saves
+    every run; the same command goes on. Flags after -- go to each `bench run`.
     """
     from benchmarks.board import Board
     from benchmarks.jobs import Job, Workers, slots
@@ -164,10 +169,20 @@ def run_suite(jobs: int | None, dry_run: bool, **choices: Any) -> None:
     board = Board(Path(choices["name"]).stem, planned, workers)
     if dry_run:
         click.echo(board.headline())
-        click.echo("\n".join(board.table()))
+        click.echo("\n".join([*board.table(), in_all(planned)]))
         return
     workers.work(board.look)
     sys.exit(conclude(todo, planned, workers.signal))
+
+
+def in_all(planned: "list[Planned]") -> str:
+    """What a suite takes, in a line."""
+    from benchmarks.commands.run import disk_bytes
+    from benchmarks.report.numbers import with_prefix
+
+    disk = with_prefix(sum(disk_bytes(run.config) for run in planned), "B")
+    kimg = sum(run.kimg for run in planned)
+    return f"in all: {len(planned)} runs, {kimg:,.6g} kimg, about {disk} of disk"
 
 
 def conclude(jobs: "list[Job]", planned: "list[Planned]", signal: int | None) -> int:

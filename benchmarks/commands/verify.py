@@ -31,6 +31,9 @@ PROTOCOL = [
 ]
 REFERENCE = ["reference", "reference_sha256", "reference_images"]
 PATH_LENGTHS = "ppl"  # held against nothing
+MOMENT = ["kimg", "sample_seed", "psi", "in_train_mode"]
+# What is measured, and against which part of the run's own data, which goes with the others.
+NAME = r"^(?P<what>.+?)(?:_(?P<part>heldout|train))?$"
 
 
 @click.command()
@@ -44,8 +47,9 @@ def verify(results: Path, as_json: bool) -> None:
     bench verify results/versus
 
     That is seed, configuration, data, versions, hardware and protocol; the snapshots that were
-    measured, with the SHA-256 that they were written with; and each seed once in an arm. Lists the
-    runs that did not finish, and exits with 3 where something is missing.
+    measured, with the SHA-256 that they were written with, of averaged and raw weights and against
+    all that the run's others were; and each seed once in an arm. Lists the runs that did not
+    finish, and exits with 3 where something is missing.
     """
     from eval.compare import arm_names
     from eval.table import load
@@ -96,6 +100,7 @@ def missing(run: "RunDir", rows: "pd.DataFrame") -> Iterator[str]:
     for note in rows.loc[rows["metric"] == "failed", "note"]:
         yield f"a measurement, which failed: {note}"
     yield from lacking("weights", measured, ["weights_sha256"])
+    yield from cut_short(measured)
     yield from damaged(run, measured.dropna(subset="kimg"))
 
 
@@ -104,6 +109,39 @@ def lacking(what: str, rows: "pd.DataFrame", columns: list[str]) -> Iterator[str
     if empty.any(axis=None):
         names = ", ".join(empty.columns[empty.any()])
         yield f"{what}: {names} of {empty.any(axis=1).sum()} of {len(rows)} rows"
+
+
+def cut_short(measured: "pd.DataFrame") -> Iterator[str]:
+    """The samples that were measured in part: not of both weights, or against fewer references."""
+    from benchmarks.evaluation import WEIGHTS
+
+    named = measured.join(measured["metric"].str.extract(NAME).fillna(""))
+    rows = named.assign(in_train_mode=named["batch_norm"] == "train")
+    if rows.empty or rows[[*MOMENT, "weights"]].isna().any(axis=None):
+        return  # said already: there is no telling what such a row measures
+    own = rows.groupby("metric")["reference_sha256"].transform(most_frequent)
+    rows = rows[rows["reference_sha256"].isna() | (rows["reference_sha256"] == own)]
+    parts = rows.groupby("what")["part"].agg(set)
+    for (kimg, seed, *_), sample in rows.groupby(MOMENT):
+        there = set(sample[["what", "weights", "part"]].itertuples(index=False, name=None))
+        asked = {
+            (what, weights, part)
+            for what in sample["what"]
+            for weights in WEIGHTS
+            for part in parts[what]
+        }
+        if absent := sorted(asked - there):
+            what, weights, part = absent[0]
+            example = f"{'_'.join(filter(None, (what, part)))} of {weights} weights"
+            yield (
+                f"measurements: at kimg {kimg:.10g}, sample seed {seed:.0f}, {len(absent)} of "
+                f"{len(asked)} values, such as {example}: measure it again with `bench eval`"
+            )
+
+
+def most_frequent(values: "pd.Series[Any]") -> Any:
+    found = values.mode()
+    return found.iloc[0] if len(found) else None
 
 
 def damaged(run: "RunDir", measured: "pd.DataFrame") -> Iterator[str]:

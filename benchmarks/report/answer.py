@@ -12,7 +12,7 @@ from benchmarks.recipe import load_recipe, recipe_names
 from benchmarks.report.charts import Line, draw
 from benchmarks.report.facts import FINISHED, Arm, Facts, Headline
 from benchmarks.report.flops import MEANING, flops_per_image
-from benchmarks.report.numbers import mean, short, span, spread, with_prefix
+from benchmarks.report.numbers import NOTHING, mean, short, span, spread, with_prefix
 from benchmarks.report.parts import (
     Cell,
     Chart,
@@ -31,6 +31,8 @@ from eval.compare import REPORT_SEED, RULE, SELECTION_SEED, at_hours, best, last
 from eval.welch import factorial
 
 DESIGN = re.compile(r"versus-2x2-(?P<network>[^-]+)-(?P<training>.+)")
+Levels = tuple[str, str]  # a network and a training
+FEWEST = 2  # values of each cell, below which an effect has no interval
 ONE, OTHER = 4, 6  # the colours of G and D, of reals and fakes: not those of the first arms
 CURVES = {
     "loss": ("Loss", {"loss_g": ("G", ONE), "loss_d": ("D", OTHER)}),
@@ -68,7 +70,7 @@ def judge(facts: Facts) -> Judgement:
         found = verdict(a, b, facts.headline.metric)
     except UserError as error:
         return Judgement("no verdict", f"No verdict: {error}.", [], RULE)
-    notes = [*found.notes]
+    notes = [*effect_notes(facts), *found.notes]
     hours = common_hours([*ranked[:2]])
     try:
         equal = verdict(a, b, facts.headline.metric, f"{hours:.4f}h")
@@ -218,18 +220,12 @@ def numbers_of_run(headline: Headline | None, arm: Arm, run: str) -> dict[str, A
         "g_parameters": rows["g_parameters"].iloc[0],
         "d_parameters": rows["d_parameters"].iloc[0],
     }
-    for when, pick in (("best", best), ("last", last_or_newest)):
+    for when, pick in (("best", best), ("last", last)):
         for weights in ("ema", "raw"):
             chosen = pick(headline.of(run, weights)) if headline else pd.DataFrame()
             found[f"{when}_{weights}"] = chosen["value"].iloc[0] if len(chosen) else math.nan
             found[f"{when}_{weights}_kimg"] = chosen["kimg"].iloc[0] if len(chosen) else math.nan
     return found
-
-
-def last_or_newest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The last on the sample that is reported; on any, where a run has only others."""
-    found = last(rows)
-    return rows.sort_values("kimg").tail(1) if found.empty else found
 
 
 def winner(facts: Facts, numbers: pd.DataFrame, measure: Measure) -> float | None:
@@ -326,9 +322,9 @@ def table_notes(facts: Facts) -> list[Part]:
     """What a reader of the table must know."""
     words = [
         "Best: the snapshot with the least distance on one sample, measured on another. Last: the "
-        f"newest. Both on sample seed {REPORT_SEED}; several seeds as mean ± standard deviation. "
-        "Hours, images a second and memory are of training alone, without measuring. Parameters "
-        "are G's, and below D's.",
+        f"newest. Both on sample seed {REPORT_SEED} ({NOTHING} where none was measured on it); "
+        "several seeds as mean ± standard deviation. Hours, images a second and memory are of "
+        "training alone, without measuring. Parameters are G's, and below D's.",
         MEANING + " FLOPs and hours are bold only where all arms are of one length.",
         CAVEAT,
     ]
@@ -342,48 +338,83 @@ def table_notes(facts: Facts) -> list[Part]:
     return [Text(text, "note") for text in words]
 
 
+# Two by two
+
+
+def design(facts: Facts) -> Mapping[Levels, Arm]:
+    """The arms of a 2 x 2 design, by network and training; nothing where they are no such thing."""
+    found = [(DESIGN.fullmatch(str(arm.rows["recipe"].iloc[0])), arm) for arm in facts.arms]
+    cells = {(of["network"], of["training"]): arm for of, arm in found if of}
+    whole = len(cells) == sum(of is not None for of, _ in found) == 4
+    return cells if whole and facts.headline else {}
+
+
+def moments(facts: Facts) -> Mapping[str, Mapping[Levels, list[float]]]:
+    """What each cell of the design measured: at the end, and in hours that every run has had."""
+    cells, headline = design(facts), facts.headline
+    if not cells or headline is None:
+        return {}
+    hours = common_hours(cells.values())
+    picks: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+        "at the end": last,
+        f"at {hours:.3g} h each": lambda rows: at_hours(rows, hours),
+    }
+    return {
+        when: {
+            key: [float(v) for run in arm.counting for v in pick(headline.of(run))["value"]]
+            for key, arm in cells.items()
+        }
+        for when, pick in picks.items()
+    }
+
+
 def effects(facts: Facts) -> list[Part]:
     """Of a 2 x 2 design, what the network does, what the training does, and both together."""
-    cells = {}
-    for arm in facts.arms:
-        if design := DESIGN.fullmatch(str(arm.rows["recipe"].iloc[0])):
-            cells[design["network"], design["training"]] = arm
-    if facts.headline is None or len(cells) != 4:
+    cells = design(facts)
+    if not cells or facts.headline is None:
         return []
-    hours = common_hours(cells.values())
-    rows = effect_rows(facts.headline, cells, "at the end", last)
-    rows += effect_rows(
-        facts.headline, cells, f"at {hours:.3g} h each", lambda found: at_hours(found, hours)
-    )
-    heading = Heading("Is it the network, or the training?")
-    if not rows:
-        return [heading, Text("Effects apart take two finished seeds of each arm.", "note")]
+    rows: list[Row] = []
+    notes: list[Part] = []
+    for when, values in moments(facts).items():
+        few = [f"{cells[key].name} has {len(of)}" for key, of in values.items() if len(of) < FEWEST]
+        if few:
+            words = f"Effects {when} take {FEWEST} measured runs of each arm; {', '.join(few)}."
+            notes.append(Text(words, "note"))
+        else:
+            rows += effect_rows(when, values)
     caption = (
         f"Network and training apart: differences of {facts.headline.metric}, averaged weights, "
         "with 95% intervals. Below 0, the first named does better."
     )
-    return [heading, Table(caption, ["Effect", "Difference", "Interval", "p"], rows)]
+    table = [Table(caption, ["Effect", "Difference", "Interval", "p"], rows)] if rows else []
+    return [Heading("Is it the network, or the training?"), *table, *notes]
 
 
-def effect_rows(
-    headline: Headline,
-    cells: Mapping[tuple[str, str], Arm],
-    when: str,
-    pick: Callable[[pd.DataFrame], pd.DataFrame],
-) -> list[Row]:
+def effect_rows(when: str, values: Mapping[Levels, list[float]]) -> list[Row]:
     """The three effects, of one measurement of each run."""
-    values = {
-        key: [float(v) for run in arm.counting for v in pick(headline.of(run))["value"]]
-        for key, arm in cells.items()
-    }
-    if min(map(len, values.values())) < 2:
-        return []
     rows = []
     for name, effect in factorial(values).to_dict("index").items():
         interval = f"{short(effect['low'])} to {short(effect['high'])}"
         numbers = [short(effect["value"]), interval, f"{effect['p']:.2g}"]
         rows.append(Row([Cell(f"{name}, {when}", small=effect["of"]), *map(Cell, numbers)]))
     return rows
+
+
+def effect_notes(facts: Facts) -> list[str]:
+    """The same in a sentence for each moment, where all cells have an interval."""
+    notes = []
+    for when, values in moments(facts).items():
+        if min(map(len, values.values())) >= FEWEST:
+            said = [
+                f"{name} ({effect['of']}) {short(effect['value'], 3)} "
+                f"[{short(effect['low'], 3)}, {short(effect['high'], 3)}]"
+                for name, effect in factorial(values).to_dict("index").items()
+            ]
+            notes.append(
+                f"Network or training, {when}: {'; '.join(said)}. Below 0, the first named does "
+                "better."
+            )
+    return notes
 
 
 # Curves

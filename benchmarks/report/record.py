@@ -216,8 +216,9 @@ def reproduce_section(facts: Facts) -> Section:
                 said = f"{', '.join(others)}: by an extractor that `--extractor FILE` names."
                 parts.append(Text(said, "note"))
     lead = (
-        "On the same machine and versions, a run repeats to the last bit on a CPU. A new run gets "
-        "a number of its own: measure it under that."
+        "With the same machine, versions and number of threads, a run repeats to the last bit on "
+        "a CPU. The commands write into a folder beside this one, under the same names: in this "
+        "one they would only find that all is done."
     )
     return Section("reproduce", "The exact commands", lead, parts)
 

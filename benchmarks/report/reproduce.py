@@ -16,7 +16,6 @@ FLAGS = {"tick_kimg": "--tick", "snap_kimg": "--snap", "ema_kimg": "--ema"}
 SWITCHES = ("compile", "mirror")
 ALWAYS = ("seed", "device", "precision", "memory_format")  # found by timing, or by chance
 MANIFOLD = ("precision", "recall", "density", "coverage")
-NUMBERED = re.compile(r"\d{5}-")
 KNOWN_KINDS = sorted({*KINDS, *INCEPTION_NAMES.values(), *MANIFOLD}, key=len, reverse=True)
 VALUE = re.compile(
     rf"(?P<kind>{'|'.join(KNOWN_KINDS)})(?P<features>(_[a-z]\w*?)?)_?(?P<num>\d+(\.\d+)?k?)(_[a-z]+)?"
@@ -38,9 +37,8 @@ def training_command(run: RunDir) -> str:
     if config.measure:
         words += ["--metrics", ",".join(config.measure["metrics"])]
         words += ["--metric-every", _text(config.measure["every_kimg"])]
-    if not NUMBERED.match(run.id):
-        words += ["--name", run.id]
-    return shlex.join([*words, "--results", str(run.path.parent)])
+    words += ["--name", run.id, "--results", elsewhere(run)]
+    return _threads(run) + shlex.join(words)
 
 
 def measuring_command(run: RunDir, metrics: Iterable[str]) -> str:
@@ -49,7 +47,19 @@ def measuring_command(run: RunDir, metrics: Iterable[str]) -> str:
     if not asked:
         return ""
     words = ["bench", "eval", run.id, "--metrics", ",".join(asked), "--snapshot", "all"]
-    return shlex.join([*words, "--results", str(run.path.parent)])
+    return shlex.join([*words, "--results", elsewhere(run)])
+
+
+def elsewhere(run: RunDir) -> str:
+    """A folder beside the run's: in its own, a run of its name is there already."""
+    return f"{run.path.parent}-again"
+
+
+def _threads(run: RunDir) -> str:
+    """On a CPU the order of a sum, and so its last bits, depends on how many threads make it."""
+    found = [start.get("threads") for start in run.environments[-1:]]
+    on_cpu = run.config.training.device == "cpu"
+    return f"OMP_NUM_THREADS={found[0]} " if on_cpu and found and type(found[0]) is int else ""
 
 
 def _start(config: RunConfig) -> tuple[list[str], RunConfig]:

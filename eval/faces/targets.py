@@ -61,11 +61,12 @@ TARGETS = tuple(
 )
 COLUMN = {target.name: column for column, target in enumerate(TARGETS)}
 
-# The factors that the labels of real faces, given by eye, speak of; no other is checked on them.
+# What the labels of real faces, given by eye, say of a factor; no other is checked on them.
 LABELLED = {
-    *("hair_hue", "hair_saturation", "hair_lightness"),
-    *("eye_left_hue", "eye_right_hue", "eye_saturation", "eye_lightness"),
-    *("mouth_openness", "accessory"),
+    **dict.fromkeys(("hair_hue", "hair_saturation", "hair_lightness"), "labelled"),
+    **dict.fromkeys(("eye_left_hue", "eye_right_hue"), "labelled"),
+    **dict.fromkeys(("eye_saturation", "eye_lightness", "mouth_openness"), "labelled"),
+    "accessory": "labelled (glasses only)",
 }
 UNVALIDATED = "unvalidated on real"
 

@@ -1,6 +1,6 @@
 """Runs as claims see them, and arms: runs that differ in nothing but the training seed."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -8,25 +8,29 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from eval.attributes import read_attributes
+from eval.attributes import standing
 from eval.compare import Side, arm_names
-from eval.effects import Vectors, as_vectors
+from eval.effects import Floats, Vectors, read
 from eval.extractors import Extractor
-from eval.features import Watch, extract, unwatched
-from eval.images import Images, Pictures
+from eval.features import Watch, unwatched
+from eval.images import Drawn, Images, Pictures, Samples
 from eval.latents import seeded_z
 from eval.studies.gaussian import (
+    DARKNESS,
     TREND_BASES,
+    TREND_STD,
     RealFaces,
     Seen,
+    gaussian,
     look,
     random_directions,
     setting_effects,
     trend_effects,
     unit_noise,
 )
-from eval.studies.mixing import mixing_effects
-from eval.studies.truncation import truncation_effects
+from eval.studies.mixing import mixed_attributes
+from eval.studies.truncation import truncated_attributes
+from eval.studies.verdicts import UnpriceableError
 from models.registry import GAN
 from models.stylegan.generator import Generator
 from models.stylegan.selectors import groups
@@ -34,6 +38,8 @@ from training.config import RunConfig
 from training.run_dir import EVENTS, STATS, RunDir
 
 IMAGES = 200  # at each mean and std
+FACES = 500  # of each run, where runs are compared
+LEAST_SCORE = 0.3  # of a head on drawn faces: what it reads below that is mostly not there
 # p is at least 1 / (directions + 1), and Holm multiplies it by the number of tests: with fewer, no
 # slope could hold when all claims on latents are measured on a run of each family.
 DIRECTIONS = 299
@@ -83,32 +89,48 @@ class Case:
 
     def read(self, images: Images) -> Vectors:
         """The attributes of images."""
-        features = extract(self.extractor, images, watch=self.watch)
-        return as_vectors(read_attributes(features))
+        return read(self.extractor, images, watch=self.watch)
 
     @cached_property
     def gan(self) -> GAN:
         return self.load()
 
     @cached_property
-    def mixed(self) -> pd.DataFrame:
-        assert isinstance(self.gan.G, Generator)
-        parts = {name: layers for name, layers in groups(self.gan.G.resolutions).items() if layers}
-        return mixing_effects(self.gan, parts, self.extractor, watch=self.watch)
+    def faces(self) -> Vectors:
+        """The attributes of FACES of its faces."""
+        # Not `self.gan`, which stays: there may be many runs.
+        return self.read(Samples(self.load(), FACES, seed=0))
 
     @cached_property
-    def truncated(self) -> pd.DataFrame:
-        return truncation_effects(self.gan, (-1.0, 2.0), None, self.extractor)
+    def mixed(self) -> tuple[Vectors, Vectors, dict[str, Vectors]]:
+        """The attributes of A, of B, and of A with B's styles in each group of layers."""
+        assert isinstance(self.gan.G, Generator)
+        parts = {name: layers for name, layers in groups(self.gan.G.resolutions).items() if layers}
+        return mixed_attributes(self.gan, parts, self.extractor, watch=self.watch)
+
+    @cached_property
+    def truncated(self) -> dict[float, Vectors]:
+        """The attributes of the same faces at each psi that claims speak of."""
+        mean, plain, (opposite, far) = truncated_attributes(
+            self.gan, (-1.0, 2.0), None, self.extractor, watch=self.watch
+        )
+        return {-1.0: opposite, 0.0: mean, 1.0: plain, 2.0: far}
 
     @cached_property
     def settings(self) -> pd.DataFrame:
-        return setting_effects(self.gan, self._noise(IMAGES), self._look, self._real)
+        noise = self._noise(IMAGES)
+        return setting_effects(self.gan, noise, self._look, self._real, watch=self.watch)
 
     @cached_property
     def trends(self) -> pd.DataFrame:
         noise = self._noise(TREND_BASES)
         ways = random_directions(DIRECTIONS, noise.shape[1], seed=0).to(noise.device)
-        return trend_effects(self.gan, noise, self._look, self._real, ways)
+        return trend_effects(self.gan, noise, self._look, self._real, ways, watch=self.watch)
+
+    def darkness(self, mean: float) -> Floats:
+        """Of IMAGES faces of latents of this mean, [N]; their noise is the same at each mean."""
+        latents = gaussian(self._noise(IMAGES), TREND_STD, mean)
+        return self._look(Drawn(self.gan.G, latents)).qualities[DARKNESS]
 
     @cached_property
     def _real(self) -> RealFaces:
@@ -189,3 +211,26 @@ def arms_of(cases: Sequence[Case]) -> list[Arm]:
         arm = arms.setdefault(names[case.run.id], {})
         arm.setdefault(case.config.training.seed, case)
     return [Arm(name, tuple(of_seed.values())) for name, of_seed in arms.items()]
+
+
+def readable(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of attributes whose heads can read them.
+
+    Raises:
+        UnpriceableError: none can: no run would teach them.
+    """
+    trust, asked = standing(), tuple(names)
+    found = tuple(name for name in asked if trust[name]["head_score"] >= LEAST_SCORE)
+    if not found:
+        raise UnpriceableError(f"no head can read {', '.join(asked)} well enough")
+    return found
+
+
+def require_readable(names: Iterable[str]) -> None:
+    """Refuse what rests on a head that cannot read.
+
+    Raises:
+        UnpriceableError: one of the attributes' heads cannot.
+    """
+    for name in names:
+        readable([name])

@@ -5,7 +5,7 @@ The space is w of a StyleGAN, where directions are principal components (Harkone
 Zhou 2021, arXiv 2007.06600), as z itself is as wide in one direction as in another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from eval.effects import Floats, Vectors, frame
+from eval.effects import Effect, Floats, Vectors, frame
 from eval.faces.targets import TARGETS
+from eval.features import Progress, Watch, unwatched
 from eval.images import Drawn
 from eval.studies.gaussian import jackknife
 from eval.studies.walk import Read, line_effects, on_lines
@@ -27,6 +28,8 @@ SAMPLES = 10_000  # mapped z, whose principal directions are taken
 HELDOUT = 0.2  # the share of samples that a regression is tested on
 PENALTIES = np.logspace(-6, 2, 17)  # of ridge, relative to the largest squared singular value
 GROUPS = 10
+TURNS = 19  # of axes that mean nothing: another such lies beyond them all once in twenty times
+FACTORS = "predicted by the heads of `faces`"  # a generator's own are unknown
 ROUNDING = 1e-12  # of squares of numbers of about 1
 
 
@@ -214,9 +217,13 @@ class Readings:
     held: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, space: Space, z: Tensor, numbers: Floats) -> "Readings":
-        """The points of z [N, z_dim] in a space, and their images' numbers."""
-        held = np.random.default_rng(0).permutation(len(z)) < len(z) * HELDOUT
+    def of(cls, space: Space, z: Tensor, numbers: Floats, seed: int = 0) -> "Readings":
+        """The points of z [N, z_dim] in a space, and their images' numbers.
+
+        Args:
+            seed: of which are held out.
+        """
+        held = np.random.default_rng(seed).permutation(len(z)) < len(z) * HELDOUT
         return cls(space.points(z).double().cpu().numpy(), numbers, held)
 
     def take(self, rows: NDArray[np.int64]) -> "Readings":
@@ -281,43 +288,43 @@ def disentanglement(readings: Readings) -> dict[str, float]:
     """Disentanglement, completeness and informativeness (Eastwood & Williams 2018).
 
     Codes are the numbers of a point; factors are attributes as the heads read them, for a
-    generator's own are unknown. A code's importance for an attribute is the size of its weights in
-    the regression, of standardised variables: `dci` has the rest.
-    Informativeness is the mean R2 on held-out samples.
+    generator's own are unknown. Informativeness is the mean R2 on held-out samples.
     """
-    parts = columns()
+    informativeness = float(explained(readings, columns()).mean())
+    return {**dci(importances(readings)), "informativeness": informativeness}
+
+
+def importances(readings: Readings) -> Floats:
+    """How much each of D codes matters for each of A attributes, [D, A].
+
+    It is the size of the code's weights in the regression, of standardised variables.
+    """
     model = regress(readings.points, readings.numbers)
     scale = np.square(model.weights) * np.square(readings.points.std(0))[:, None]
     variances = readings.numbers.var(0)
-    importance = np.stack(
+    return np.stack(
         [
             np.sqrt(scale[:, part].sum(1) / total)
             if (total := variances[part].sum()) > ROUNDING
             else np.zeros(len(scale))
-            for part in parts
+            for part in columns()
         ],
         axis=1,
     )
-    disentangled, complete = dci(importance)
-    return {
-        "disentanglement": disentangled,
-        "completeness": complete,
-        "informativeness": float(explained(readings, parts).mean()),
-    }
 
 
-def dci(importance: Floats) -> tuple[float, float]:
+def dci(importance: Floats) -> dict[str, float]:
     """Disentanglement and completeness of importances [D, A] of D codes for A factors.
 
     A code that matters for one factor alone is disentangled (1), one that matters equally for all
     is not (0); codes count as much as they matter. A factor is complete (1) where one code alone
     matters for it, and each factor counts the same.
     """
-    total = importance.sum()
-    if total == 0:
-        return 0.0, 0.0
-    of_codes = _purity(importance) @ importance.sum(1) / total
-    return float(of_codes), float(_purity(importance.T).mean())
+    of_codes, total = _purity(importance), importance.sum()
+    return {
+        "disentanglement": float(of_codes @ importance.sum(1) / total) if total > 0 else 0.0,
+        "completeness": float(_purity(importance.T).mean()),
+    }
 
 
 def _purity(importance: Floats) -> Floats:
@@ -329,31 +336,59 @@ def _purity(importance: Floats) -> Floats:
     return np.where(sums[:, 0] > 0, purity, 0.0)
 
 
-def rotation(size: int, seed: int = 0) -> Floats:
+def rotation(size: int, draws: np.random.Generator) -> Floats:
     """A random orthogonal matrix [size, size], uniform but for signs."""
-    draws = np.random.default_rng(seed).normal(size=(size, size))
-    return np.linalg.qr(draws)[0]
+    return np.linalg.qr(draws.normal(size=(size, size)))[0]
 
 
-def regression_rows(space: Space, readings: Readings) -> pd.DataFrame:
-    """R2 of each attribute on held-out samples, and DCI beside that of axes that mean nothing.
+def regression_rows(
+    space: Space, readings: Readings, seed: int = 0, watch: Watch = unwatched
+) -> pd.DataFrame:
+    """R2 of each attribute on held-out samples, and DCI, with intervals by jackknife over samples.
 
-    Intervals by jackknife over groups of samples. `if_turned` is DCI where the space's axes are
-    turned at random, which leaves as much to read in it.
+    Disentanglement and completeness are of a space's axes: `if_turned` is what they are on average
+    over TURNS in which the axes are turned at random, which leaves as much to read in the space.
+    They are `none` unless their interval is above every one of those.
+
+    Args:
+        seed: of how the axes are turned.
     """
-    count, parts = len(readings.points), columns()
-    names = [target.name for target in TARGETS]
+    parts, count = columns(), len(readings.points)
 
-    r2 = jackknife(
-        lambda rows: dict(zip(names, explained(readings.take(rows), parts), strict=True)),
-        count,
-        GROUPS,
-    )
-    turned = replace(readings, points=readings.points @ rotation(readings.points.shape[1]))
-    of_turned = disentanglement(turned)
-    found = jackknife(lambda rows: disentanglement(readings.take(rows)), count, GROUPS)
-    tables = [frame(r2, measure="r2")]
-    for effect in found:
-        named = frame([replace(effect, attribute="all")], measure=effect.attribute)
-        tables.append(named.assign(if_turned=of_turned[effect.attribute]))
-    return pd.concat(tables, ignore_index=True).assign(kind="regression", space=space.name)
+    def r2(some: Readings) -> dict[str, float]:
+        names = [target.name for target in TARGETS]
+        return dict(zip(names, explained(some, parts), strict=True))
+
+    with watch(f"regressions on {space.name}", (2 * GROUPS + TURNS) * count) as progress:
+        tables = [frame(_intervals(r2, readings, progress), measure="r2")]
+        of_axes = _intervals(disentanglement, readings, progress)
+        turned = pd.DataFrame(_turned(readings, seed, progress))
+    for each in of_axes:
+        table = frame([replace(each, attribute="all")], measure=each.attribute)
+        if each.attribute in turned:
+            table["if_turned"] = turned[each.attribute].mean()
+            if each.low <= turned[each.attribute].max():
+                table["effect"] = "none"
+        tables.append(table)
+    rows = pd.concat(tables, ignore_index=True)
+    return rows.assign(kind="regression", space=space.name, factors=FACTORS)
+
+
+def _turned(readings: Readings, seed: int, progress: Progress) -> Iterator[dict[str, float]]:
+    """What `dci` is where the axes are turned at random, for each of TURNS."""
+    draws = np.random.default_rng(seed)
+    count, size = readings.points.shape
+    for _ in range(TURNS):
+        points = readings.points @ rotation(size, draws)
+        yield dci(importances(replace(readings, points=points)))
+        progress(count)
+
+
+def _intervals(
+    statistic: Callable[[Readings], dict[str, float]], readings: Readings, progress: Progress
+) -> list[Effect]:
+    def of_some(rows: NDArray[np.int64]) -> dict[str, float]:
+        progress(len(rows))
+        return statistic(readings.take(rows))
+
+    return jackknife(of_some, len(readings.points), GROUPS)

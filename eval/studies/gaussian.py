@@ -17,7 +17,7 @@ from torch import Tensor
 from eval.attributes import read_attributes, standing
 from eval.effects import Effect, Floats, frame, mean_effect
 from eval.extractors import Extractor
-from eval.features import Features, Watch, reference, unwatched
+from eval.features import Features, Progress, Watch, reference, unwatched
 from eval.frechet import Moments, frechet_distance
 from eval.images import Drawn, Images, Pictures
 from eval.manifold import manifold
@@ -134,24 +134,38 @@ def qualities(attributes: dict[str, Floats]) -> dict[str, Floats]:
 
 
 def setting_effects(
-    gan: GAN, noise: Tensor, look: Look, real: RealFaces, seed: int = 0
+    gan: GAN, noise: Tensor, look: Look, real: RealFaces, seed: int = 0, watch: Watch = unwatched
 ) -> pd.DataFrame:
     """Qualities, distance, precision and recall at each std and mean, of noise [N, z_dim].
 
     Intervals of qualities are by bootstrap over latents, those of distances by jackknife.
+
+    Args:
+        seed: of the bootstrap.
+        watch: looks on at the distances; `look` has its own.
     """
+    settings = [(std, mean) for std in STDS for mean in MEANS]
+    seen = look(Drawn(gan.G, torch.cat([gaussian(noise, *setting) for setting in settings])))
+    count = len(noise)
     tables = []
-    for std in STDS:
-        for mean in MEANS:
-            seen = look(Drawn(gan.G, gaussian(noise, std, mean)))
-            effects = mean_effect(seen.qualities, seed)
-            effects += jackknife(_distances_of(seen.features, real), len(noise), GROUPS)
-            tables.append(frame(effects, kind="setting", std=std, mean=mean, trend=""))
+    with watch("distances", len(settings) * count * GROUPS) as progress:
+        for place, (std, mean) in enumerate(settings):
+            rows = slice(place * count, (place + 1) * count)
+            effects = mean_effect({name: of[rows] for name, of in seen.qualities.items()}, seed)
+            effects += jackknife(_distances_of(seen.features[rows], real, progress), count, GROUPS)
+            table = frame(effects, kind="setting", std=std, mean=mean, trend="")
+            tables.append(table.assign(effect="level"))  # neither yes nor none: nothing changed
     return _with_trust(pd.concat(tables, ignore_index=True))
 
 
 def trend_effects(
-    gan: GAN, noise: Tensor, look: Look, real: RealFaces, directions: Tensor, seed: int = 0
+    gan: GAN,
+    noise: Tensor,
+    look: Look,
+    real: RealFaces,
+    directions: Tensor,
+    seed: int = 0,
+    watch: Watch = unwatched,
 ) -> pd.DataFrame:
     """How each number changes with the mean, at TREND_STD, beside the same in random directions.
 
@@ -159,11 +173,14 @@ def trend_effects(
     mean, and per unit squared: above 0, the middle has the least). `p` is the share of directions
     whose trend is at least as large: for a slope from 0, as a direction's sign is arbitrary, for a
     bend from the median. All directions have the same noise, so that under the hypothesis that ones
-    are a direction like any other, p is exact.
+    are a direction like any other, p is exact. `count` says how many latents each mean has, which
+    is at most TREND_BASES: the more directions, the more images.
 
     Args:
         noise: [N, z_dim]; the first TREND_BASES are used.
         directions: [D, z_dim] as `random_directions` draws them.
+        seed: of the bootstrap.
+        watch: looks on at the distances; `look` has its own.
     """
     noise = noise[:TREND_BASES]
     every = torch.cat([torch.ones_like(directions[:1]), directions])
@@ -174,21 +191,26 @@ def trend_effects(
     # Of each direction, [1 + D, S, B]; the first is that of ones.
     apart = {name: values.reshape(shape) for name, values in seen.qualities.items()}
     features = seen.features.reshape(*shape, -1)
-    distances = np.array([[_distances(each, real) for each in one] for one in features])
-    averages = np.concatenate(
-        [np.stack([values.mean(2) for values in apart.values()], axis=2), distances], axis=2
-    )
     names = [*apart, *DISTANCES]
     tables = []
-    for degree, trend in ((1, "slope"), (2, "bend")):
-        effects = mean_effect(
-            {name: parabola(values[0], degree) for name, values in apart.items()}, seed
+    images = len(MEANS) * len(noise)
+    with watch("distances", images * (len(every) + 2 * TREND_GROUPS)) as progress:
+        distances = np.array(
+            [[_distances(each, real, progress) for each in one] for one in features]
         )
-        effects += jackknife(_trends_of(features[0], real, degree), len(noise), TREND_GROUPS)
-        table = frame(effects, kind="trend", std=TREND_STD, trend=trend)
-        found = pd.DataFrame(parabola(averages.swapaxes(0, 1), degree), columns=names)
-        beside = _against_random(found, trend).assign(directions=len(directions))
-        tables.append(table.join(beside, on="attribute"))
+        averages = np.concatenate(
+            [np.stack([values.mean(2) for values in apart.values()], axis=2), distances], axis=2
+        )
+        for degree, trend in ((1, "slope"), (2, "bend")):
+            effects = mean_effect(
+                {name: parabola(values[0], degree) for name, values in apart.items()}, seed
+            )
+            of_ones = _trends_of(features[0], real, degree, progress)
+            effects += jackknife(of_ones, len(noise), TREND_GROUPS)
+            table = frame(effects, kind="trend", std=TREND_STD, trend=trend)
+            found = pd.DataFrame(parabola(averages.swapaxes(0, 1), degree), columns=names)
+            beside = _against_random(found, trend).assign(directions=len(directions))
+            tables.append(table.join(beside, on="attribute"))
     return _with_trust(pd.concat(tables, ignore_index=True))
 
 
@@ -200,7 +222,12 @@ def parabola(values: Floats, degree: int) -> Floats:
 
 
 def rank_p(values: Floats, centre: float) -> float:
-    """The share of values that are as far from the centre as the first, or farther, with itself."""
+    """The share of values that are as far from the centre as the first, or farther, with itself.
+
+    1 where all but the first are alike: what never varies is no measure of what chance does.
+    """
+    if np.ptp(values[1:]) <= ROUNDING:
+        return 1.0
     far = np.abs(values - centre)
     return float((far >= far[0] - ROUNDING).mean())
 
@@ -238,24 +265,28 @@ def _apart(attributes: dict[str, Floats], what: str, most: float) -> Floats:
     return (np.minimum(found, 360 - found) if what == "hue" else found) / most
 
 
-def _distances(features: Features, real: RealFaces) -> list[float]:
+def _distances(features: Features, real: RealFaces, progress: Progress) -> list[float]:
     near = manifold(reals=real.features, fakes=features)
-    return [frechet_distance(Moments.of(features), real.moments), near.precision, near.recall]
+    distance = frechet_distance(Moments.of(features), real.moments)
+    progress(len(features))
+    return [distance, near.precision, near.recall]
 
 
 def _distances_of(
-    features: Features, real: RealFaces
+    features: Features, real: RealFaces, progress: Progress
 ) -> Callable[[NDArray[np.int64]], dict[str, float]]:
-    return lambda rows: dict(zip(DISTANCES, _distances(features[rows], real), strict=True))
+    return lambda rows: dict(
+        zip(DISTANCES, _distances(features[rows], real, progress), strict=True)
+    )
 
 
 def _trends_of(
-    features: Features, real: RealFaces, degree: int
+    features: Features, real: RealFaces, degree: int, progress: Progress
 ) -> Callable[[NDArray[np.int64]], dict[str, float]]:
     """Trends of distances, of features [S, B, D] at each mean."""
 
     def trends(rows: NDArray[np.int64]) -> dict[str, float]:
-        values = np.array([_distances(each[rows], real) for each in features])
+        values = np.array([_distances(each[rows], real, progress) for each in features])
         return dict(zip(DISTANCES, parabola(values, degree), strict=True))
 
     return trends

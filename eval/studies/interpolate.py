@@ -17,7 +17,7 @@ from eval.images import BATCH, Samples
 from eval.latents import images_of, seeded_z
 from eval.measure import Row
 from eval.metrics import PATH_LENGTH, value_name
-from eval.path_length import path_length, slerp
+from eval.path_length import path_lengths, slerp
 from models.registry import GAN
 from models.stylegan.generator import Generator
 
@@ -73,7 +73,7 @@ def path_features(extractor: Extractor, images: Tensor, watch: Watch = unwatched
     return np.concatenate(found).astype(np.float64)
 
 
-def smoothness(features: Floats, seeds: Sequence[int]) -> list[Row]:
+def smoothness(features: Floats, seeds: Sequence[int], seed: int = 0) -> list[Row]:
     """How evenly faces change: a row for each measure of each way, and of their mean.
 
     length  the sum of the distances between features of frames that follow each other
@@ -85,6 +85,7 @@ def smoothness(features: Floats, seeds: Sequence[int]) -> list[Row]:
 
     Args:
         features: [len(seeds) * frames, D], as `closed_path` orders them.
+        seed: of the bootstrap.
 
     Raises:
         UserError: two seeds that follow each other give the same face.
@@ -111,21 +112,25 @@ def smoothness(features: Floats, seeds: Sequence[int]) -> list[Row]:
     return rows + [
         {"measure": mean.attribute, "way": f"mean of {mean.count}", "value": mean.value}
         | {"low": mean.low, "high": mean.high}
-        for mean in mean_effect({name: values[ways] for name, values in found.items()})
+        for mean in mean_effect({name: values[ways] for name, values in found.items()}, seed)
     ]
 
 
-def own_path_length(gan: GAN, psi: float, extractor: Extractor, watch: Watch = unwatched) -> Row:
+def own_path_length(
+    gan: GAN, psi: float, extractor: Extractor, seed: int = 0, watch: Watch = unwatched
+) -> Row:
     """The path length of the generator, over PATHS random paths: a row like those of `smoothness`.
 
     Its paths are straight in w for a StyleGAN, whatever space was chosen here.
     """
-    samples = Samples(gan, PATHS, seed=0, psi=psi)
+    samples = Samples(gan, PATHS, seed, psi)
     space = "w" if isinstance(gan.G, Generator) else "z"
     with watch("paths", PATHS) as progress:
-        value = path_length(samples, extractor, progress)
+        lengths = path_lengths(samples, extractor, progress)
     name = value_name(PATH_LENGTH, extractor, PATHS, space)
-    return {"measure": name, "way": f"{PATHS:,} random paths", "value": value}
+    (mean,) = mean_effect({name: lengths.cpu().numpy()}, seed)
+    interval = {"value": mean.value, "low": mean.low, "high": mean.high}
+    return {"measure": name, "way": f"{PATHS:,} random paths", **interval}
 
 
 def _steps(features: Floats) -> Floats:

@@ -1,25 +1,34 @@
 """Claims on latent spaces, data and scores, measured on a run."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
+from numpy.typing import NDArray
 
-from eval.effects import RESAMPLES, Floats, Vectors, difference, mean_effect
-from eval.images import Samples
+from eval.effects import Floats, Vectors, difference, intervals, mean_effect, shares, slopes
+from eval.faces.targets import TARGETS
+from eval.images import Drawn
 from eval.latents import seeded_z
-from eval.studies.cases import DIRECTIONS, IMAGES, Arm, Case
-from eval.studies.gaussian import DARKNESS, DISTANCES, GROUPS, TREND_BASES
-from eval.studies.verdicts import LEAST_SEEDS, Found, NotRunError, Part, apart, over, pooled
-from eval.studies.walk import tenths, walk_effects
+from eval.studies.cases import DIRECTIONS, IMAGES, Arm, Case, readable, require_readable
+from eval.studies.gaussian import DISTANCES, GROUPS, MEANS, READ_FROM, TREND_BASES
+from eval.studies.verdicts import Found, NotRunError, Part, counted, pooled
+from eval.studies.walk import (
+    FACTORS,
+    SINGLE_FACTOR_BREADTH,
+    breadth,
+    consistency,
+    on_lines,
+    tenths,
+    walks,
+)
 
 BASES = 32  # of walks
-FACES = 500  # of each run
-LEAST_SCORE = 0.3  # of a head on drawn faces: what it reads below that is mostly not there
 LOW_SCORE, LEAST_TICKS = 0.05, 5
+LEAST_TURNED = 0.1  # of the faces; the source has no number, and this one is ours
+TURNED_HUE = 60.0  # degrees: from red to yellow
 
 # docs/faces.md, "What they let one measure".
 DECIDED_BY = {
@@ -36,7 +45,7 @@ DECIDED_BY = {
         *("background_hue", "hairline_sharpness", "shading", "light"),
     ),
 }
-FLIPPED = ("femininity", "hair_length", "hair_hue")
+TURNED = ("femininity", "hair_length", "hair_hue")
 
 
 def by_seed(measure: Callable[[Case], Found]) -> Callable[[Arm], Found]:
@@ -60,57 +69,95 @@ def by_seed(measure: Callable[[Case], Found]) -> Callable[[Arm], Found]:
 
 
 def one_variable(case: Case) -> Found:
-    """Claim 4."""
+    """Claim 4: means over variables, in each resample of the base latents."""
+    heads = readable(target.name for target in TARGETS)
     z = seeded_z(case.gan, range(BASES))
     variables = tenths(z.shape[1])
-    table = walk_effects(case.gan, z, variables, case.read)
-    whole = table[table["attribute"] == "all"].set_index("measure")["value"]
+    lines = walks(z, variables)
+    found = on_lines(case.read(Drawn(case.gan.G, lines.flatten(0, 2))), lines.shape[:3])
+    spreads = [_breadths(line, heads) for line in found]
+    changes = [
+        _changes(line, heads) * np.sign(z[:, variable - 1, None].cpu().numpy())
+        for line, variable in zip(found, variables, strict=True)
+    ]
+
+    def means(times: Floats) -> dict[str, Floats]:
+        return {
+            "breadth": times @ np.mean(spreads, axis=0) / BASES,
+            "consistency": np.mean([consistency(change, times) for change in changes], axis=0),
+        }
+
+    measured = intervals(means, BASES)
     parts = (
-        over("breadth", whole.loc[["breadth"]], 2.0),
-        over("consistency", whole.loc[["consistency"]], 0.5, above=False),
+        Part("breadth", *measured["breadth"], SINGLE_FACTOR_BREADTH),
+        Part("consistency", *measured["consistency"], 0.5, above=False),
     )
     shown = "; ".join(_in_words(part) for part in parts)
-    return Found(parts, f"{shown}; over {len(variables)} variables, {BASES} base latents each")
+    note = f"{shown}; over {len(variables)} variables, {BASES} base latents each"
+    return Found(parts, note, heads=heads)
 
 
 def styles(group: str, case: Case) -> Found:
     """Claim 5."""
-    shares = case.mixed.pivot(index="attribute", columns="group", values="value")
-    if group not in shares or shares.shape[1] < 2:
+    a, b, mixed = case.mixed
+    if group not in mixed or len(mixed) < 2:
         raise NotRunError(f"this network has no {group} layers, or no others to hold them against")
-    readable, unreadable = _readable(case.mixed, DECIDED_BY[group])
-    chosen = shares.loc[readable]
-    margins = chosen[group] - chosen.drop(columns=group).max(axis=1)
-    each = ", ".join(f"{name} {margin:+.2f}" for name, margin in margins.items())
-    note = f"{each}{_left_out(unreadable)}"
-    return Found((over("margin of the own group's share", margins, 0.0),), note)
+    heads = readable(DECIDED_BY[group])
+    start = {name: a[name] for name in heads}
+
+    def margins(times: Floats) -> dict[str, Floats]:
+        gone = {each: shares(start, b, found, times) for each, found in mixed.items()}
+        own = gone.pop(group)
+        apart = {
+            name: own[name] - np.max([other[name] for other in gone.values()], axis=0)
+            for name in heads
+        }
+        return {**apart, "mean": np.mean(list(apart.values()), axis=0)}
+
+    found = intervals(margins, len(a[heads[0]]))
+    each = ", ".join(f"{name} {found[name][0]:+.2f}" for name in heads)
+    part = Part("margin of the own group's share", *found["mean"], 0.0)
+    return Found((part,), f"{each}{_left_out(DECIDED_BY[group], heads)}", heads=heads)
 
 
 def opposite(case: Case) -> Found:
     """Claim 6, below 0."""
-    at = case.truncated[case.truncated["psi"] == -1].set_index("attribute")
-    readable, unreadable = _readable(case.truncated, at.index)
-    shares = at.loc[readable]
-    surely = (shares["high"] < 0).sum()
-    note = (
-        f"{surely} of {len(readable)} attributes below 0 beyond their own interval"
-        f"{_left_out(unreadable)}"
-    )
-    return Found((over("mean share at psi -1", shares["value"], 0.0, above=False),), note)
+    mean, plain, below = (case.truncated[psi] for psi in (0.0, 1.0, -1.0))
+    heads = readable(mean)
+    start = {name: mean[name] for name in heads}
+
+    def gone(times: Floats) -> dict[str, Floats]:
+        found = shares(start, plain, below, times)
+        return {**found, "mean": np.mean(list(found.values()), axis=0)}
+
+    found = intervals(gone, len(mean[heads[0]]))
+    surely = sum(found[name][2] < 0 for name in heads)
+    note = f"{surely} of {len(heads)} attributes below 0 beyond their own interval"
+    part = Part("mean share at psi -1", *found["mean"], 0.0, above=False)
+    return Found((part,), f"{note}{_left_out(mean, heads)}", heads=heads)
 
 
-def exaggerated(case: Case) -> Found:
-    """Claim 6, beyond 1."""
-    readable, unreadable = _readable(case.truncated, FLIPPED)
-    if not readable:
-        raise NotRunError(f"no attribute can be read{_left_out(unreadable)}")
-    rows = {name: _row(case.truncated, psi=2, attribute=name) for name in readable}
-    parts = tuple(
-        Part(f"share of {name} at psi 2", row["value"], row["low"], row["high"], 1.0)
-        for name, row in rows.items()
-    )
+def turned(case: Case) -> Found:
+    """Claim 6, of a large psi."""
+    plain, far = case.truncated[1.0], case.truncated[2.0]
+    heads = readable(TURNED)
+    parts = []
+    for name in heads:
+        others = crosses(name, plain, far)
+        of_faces = f"share of faces that get another {name}"
+        parts.append(counted(of_faces, int(others.sum()), len(others), LEAST_TURNED))
     shown = "; ".join(_in_words(part) for part in parts)
-    return Found(parts, f"{shown}{_left_out(unreadable)}")
+    return Found(tuple(parts), f"{shown}{_left_out(TURNED, heads)}", heads=heads)
+
+
+def crosses(name: str, a: Vectors, b: Vectors) -> NDArray[np.bool_]:
+    """Which of N faces have another value in b than in a, [N].
+
+    A scalar is another one across the middle of its range, a hue from TURNED_HUE degrees on.
+    """
+    if name.endswith("_hue"):
+        return difference(a, b)[name] > TURNED_HUE / 180
+    return (a[name][:, 0] > 0.5) != (b[name][:, 0] > 0.5)
 
 
 def narrow(case: Case) -> Found:
@@ -132,6 +179,8 @@ def narrow(case: Case) -> Found:
 
 def trend(quality: str, case: Case) -> Found:
     """Claim 7, of a quality's slope with the mean: its size, as the sign of z is arbitrary."""
+    heads = READ_FROM[quality]
+    require_readable(heads)
     row = _row(case.trends, trend="slope", attribute=quality)
     value, low, high = row["value"], row["low"], row["high"]
     if value < 0:
@@ -142,60 +191,23 @@ def trend(quality: str, case: Case) -> Found:
         f"median of {DIRECTIONS} random directions, of which 95% have "
         f"{row['random_low']:.3f} to {row['random_high']:.3f}; {TREND_BASES} latents at each mean"
     )
-    return Found((part,), note, sign=1 if row["value"] > 0 else -1)
+    return Found((part,), note, sign=1 if row["value"] > 0 else -1, heads=heads)
 
 
 def darkest(case: Case) -> Found:
-    """Claim 7, of the middle."""
-    row = _row(case.trends, trend="bend", attribute=DARKNESS)
-    part = Part("bend of darkness", row["value"], row["low"], row["high"], 0.0, above=False)
-    note = (
-        f"median of {DIRECTIONS} random directions {row['random_median']:.4f}, and p "
-        f"{row['p']:.2f} against them; {TREND_BASES} latents at each mean"
+    """Claim 7, of the middle: darker than the one end and than the other."""
+    ends = MEANS[0], MEANS[-1]
+    middle, *dark = (case.darkness(mean) for mean in (0.0, *ends))
+    apart = {
+        f"darkness at mean 0 less at {mean:g}": middle - each
+        for mean, each in zip(ends, dark, strict=True)
+    }
+    parts = tuple(
+        Part(effect.attribute, effect.value, effect.low, effect.high, 0.0)
+        for effect in mean_effect(apart)
     )
-    return Found((part,), note)
-
-
-def eye_differences(read: Vectors) -> Floats:
-    """How different the two eyes of faces are in hue and size, [N]: 0 alike, 1 as can be."""
-    left = {f"eye_left_{what}": read[f"eye_right_{what}"] for what in ("hue", "size")}
-    apart = difference(read, read | left)
-    found: Floats = np.mean([apart[name] for name in left], axis=0)
-    return found
-
-
-def eyes(smaller: Arm, larger: Arm) -> Found:
-    """Claim 9: over training seeds, or else over the faces of a run a side."""
-    sides = smaller.cases, larger.cases
-    seeds = min(map(len, sides))
-    if seeds < LEAST_SEEDS:
-        sides = sides[0][:1], sides[1][:1]
-    few, many = (
-        [eye_differences(case.read(Samples(case.gan, FACES, seed=0))) for case in cases]
-        for cases in sides
-    )
-    means = [[float(faces.mean()) for faces in side] for side in (few, many)]
-    name = "difference of the eyes"
-    note = (
-        f"{np.mean(means[0]):.4f} after {smaller.images:,} training images, "
-        f"{np.mean(means[1]):.4f} after {larger.images:,}; {FACES} faces of each run; "
-    )
-    if seeds < LEAST_SEEDS:
-        part = _of_faces(name, few[0], many[0])
-        return Found((part,), f"{note}two runs do not tell what a seed changes")
-    part = apart(name, means[1], means[0])
-    return Found((part,), f"{note}{len(few)} and {len(many)} training seeds")
-
-
-def _of_faces(name: str, few: Floats, many: Floats) -> Part:
-    interval = bootstrap(
-        (few, many),
-        lambda a, b, axis: a.mean(axis) - b.mean(axis),
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return Part(name, few.mean() - many.mean(), interval.low, interval.high, 0.0)
+    shown = "; ".join(_in_words(part, 3) for part in parts)
+    return Found(parts, f"{shown}; {IMAGES} latents at each mean, of the same noise")
 
 
 def low_scores(case: Case) -> Found:
@@ -216,14 +228,26 @@ def low_scores(case: Case) -> Found:
     return Found((part,), f"{len(low)} of {len(scores)} ticks have such a score")
 
 
-def _readable(table: pd.DataFrame, names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Names of attributes that a table's heads can read, and of those that they cannot."""
-    scores = table.drop_duplicates("attribute").set_index("attribute")["head_score"]
-    readable: list[str] = []
-    unreadable: list[str] = []
-    for name in names:
-        (readable if scores[name] >= LEAST_SCORE else unreadable).append(name)
-    return readable, unreadable
+def _breadths(line: Vectors, names: Iterable[str]) -> Floats:
+    """Over how many attributes each face's movement spreads on a line [B, S, k]: [B].
+
+    In the units of `line_effects`: what two unrelated base faces differ by on average.
+    """
+    start, end, bases = (
+        {name: rows[:, place] for name, rows in line.items()}
+        for place in (0, -1, FACTORS.index(1.0))
+    )
+    moved = difference(start, end)
+    usual = difference(bases, {name: np.roll(rows, 1, 0) for name, rows in bases.items()})
+    return breadth(
+        np.stack([moved[name] / usual[name].mean() for name in names if usual[name].any()])
+    )
+
+
+def _changes(line: Vectors, names: Iterable[str]) -> Floats:
+    """The slopes of attributes with the factor on a line [B, S, k], one behind another: [B, K]."""
+    whole = np.concatenate([line[name] for name in names], axis=2).swapaxes(1, 2)  # [B, K, S]
+    return slopes(np.array(FACTORS), whole.reshape(-1, len(FACTORS))).reshape(whole.shape[:2])
 
 
 def _row(table: pd.DataFrame, **values: Any) -> Mapping[str, Any]:
@@ -234,9 +258,11 @@ def _row(table: pd.DataFrame, **values: Any) -> Mapping[str, Any]:
     return {str(column): value for column, value in row.items()}
 
 
-def _left_out(names: Sequence[str]) -> str:
-    return f"; left out, as they cannot be read: {', '.join(names)}" if names else ""
+def _left_out(names: Iterable[str], heads: Collection[str]) -> str:
+    unreadable = [name for name in names if name not in heads]
+    return f"; left out, as they cannot be read: {', '.join(unreadable)}" if unreadable else ""
 
 
-def _in_words(part: Part) -> str:
-    return f"{part.name} {part.value:.2f} [{part.low:.2f}, {part.high:.2f}]"
+def _in_words(part: Part, digits: int = 2) -> str:
+    value, low, high = (f"{x:.{digits}f}" for x in (part.value, part.low, part.high))
+    return f"{part.name} {value} [{low}, {high}]"

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import torch
 
-from eval.effects import Vectors, frame, share_moved, vectors_of
+from eval.effects import Vectors, frame, read, share_moved
 from eval.extractors import Extractor
 from eval.features import Watch, unwatched
-from eval.latents import images_of
+from eval.images import Drawn
 from models.registry import GAN
 from models.stylegan.generator import Generator
-from training.sheet import to_uint8
 
 PAIRS = 200
 
@@ -28,19 +27,28 @@ def mixing_effects(
     Over PAIRS pairs of seeded latents: 0 is none of the way and 1 all of it. A row for each group
     and attribute.
     """
+    a, b, mixed = mixed_attributes(gan, groups, extractor, seed, watch)
+    return pd.concat(
+        frame(share_moved(a, b, found, seed), group=name) for name, found in mixed.items()
+    )
+
+
+def mixed_attributes(
+    gan: GAN,
+    groups: Mapping[str, Sequence[int]],
+    extractor: Extractor,
+    seed: int = 0,
+    watch: Watch = unwatched,
+) -> tuple[Vectors, Vectors, dict[str, Vectors]]:
+    """The attributes of A, of B, and of A with each group's layers from B: PAIRS of each."""
     generator = gan.G
     assert isinstance(generator, Generator)
     draws = torch.Generator().manual_seed(seed)
     ws_a, ws_b = (generator.map(gan.sample_z(PAIRS, draws)) for _ in range(2))
 
-    def read(what: str, ws: torch.Tensor) -> Vectors:
-        with watch(what, len(ws)) as progress:
-            found = vectors_of(to_uint8(images_of(generator.synthesize, ws)), extractor)
-            progress(len(ws))
-        return found
+    def look(what: str, ws: torch.Tensor) -> Vectors:
+        return read(extractor, Drawn(generator.synthesize, ws), what, watch)
 
-    a, b = read("A", ws_a), read("B", ws_b)
-    return pd.concat(
-        frame(share_moved(a, b, read(name, generator.mix(ws_a, ws_b, layers))), group=name)
-        for name, layers in groups.items()
-    )
+    a, b = look("A", ws_a), look("B", ws_b)
+    mixed = {name: look(name, generator.mix(ws_a, ws_b, groups[name])) for name in groups}
+    return a, b, mixed

@@ -70,7 +70,8 @@ def memorisation(fakes: ArrayLike, heldout: ArrayLike, seed: int = 0) -> pd.Data
     - `close`: fakes that are nearer than all but the nearest CLOSEST of held-out images: a few
       copies among many new faces show here.
 
-    Intervals by bootstrap over both sets; the training set is what it is.
+    Intervals by bootstrap over both sets; the training set is what it is. `effect` is `none` where
+    an interval holds `if_new`, which as new images as the held-out ones would have.
     """
     near, new = np.asarray(fakes, float), np.asarray(heldout, float)
 
@@ -91,7 +92,7 @@ def memorisation(fakes: ArrayLike, heldout: ArrayLike, seed: int = 0) -> pd.Data
         batch=100,
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "measure": ["auc", "median_ratio", "close"],
             "value": statistics(near, new),
@@ -102,3 +103,5 @@ def memorisation(fakes: ArrayLike, heldout: ArrayLike, seed: int = 0) -> pd.Data
             "heldout": len(new),
         }
     )
+    none = table["if_new"].between(table["low"], table["high"])
+    return table.assign(effect=np.where(none, "none", "yes"))

@@ -1,8 +1,8 @@
 """Claims on training, measured on arms: what differs between two is over training seeds."""
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,9 @@ from data.errors import MissingError
 from eval.colour import colourfulness
 from eval.compare import SELECTION_SEED, choose_metric, comparable
 from eval.compare import verdict as compare
+from eval.effects import Floats, Vectors, difference
 from eval.images import Samples
-from eval.studies.cases import Arm, Case
+from eval.studies.cases import FACES, Arm, Case, require_readable
 from eval.studies.trials import LONGEST, whole_steps
 from eval.studies.verdicts import (
     LEAST_SEEDS,
@@ -30,7 +31,6 @@ MARGIN = 0.1  # of a distance: changes that are smaller count as none
 BOUNDS = ((-math.log1p(MARGIN), True), (math.log1p(MARGIN), False))  # above and below which
 LOWEST = 0.1  # of the ticks: a loss that is above in all others stays above
 LEAST_TICKS, LEAST_SNAPSHOTS = 10, 3
-FACES = 500  # of each run
 STEPS = (20_000, LONGEST)
 
 LENGTH = ("kimg",)
@@ -42,6 +42,9 @@ WIDTH = (
 CRITIC = ("loss", "d_optimizer", "alpha", "weight_clip", "init", "critic_steps")
 AUGMENTED = ("augment",)
 RATE = ("lr_d", "lr_g", "lr_milestones_kimg", "lr_gamma")
+
+EYES = ("eye_left_hue", "eye_right_hue", "eye_left_size", "eye_right_size")
+MOUTH = ("mouth_clarity",)
 
 
 def nearer(a: Arm, b: Arm, about: Collection[str] = (), at: str = "last") -> Found:
@@ -165,16 +168,31 @@ def slower(bce: Arm, wgan: Arm) -> Found:
     return Found((part,), f"{note}{_besides(bce, wgan, CRITIC)}")
 
 
+def eyes(smaller: Arm, larger: Arm) -> Found:
+    """Claim 9, of the eyes."""
+    require_readable(EYES)
+    found = _by_size(smaller, larger, "difference of the eyes", _eye_difference, above=False)
+    return replace(found, heads=EYES)
+
+
+def eye_differences(read: Vectors) -> Floats:
+    """How different the two eyes of faces are in hue and size, [N]: 0 alike, 1 as can be."""
+    left = {f"eye_left_{what}": read[f"eye_right_{what}"] for what in ("hue", "size")}
+    apart = difference(read, read | left)
+    found: Floats = np.mean([apart[name] for name in left], axis=0)
+    return found
+
+
+def mouths(smaller: Arm, larger: Arm) -> Found:
+    """Claim 9, of the mouths."""
+    require_readable(MOUTH)
+    found = _by_size(smaller, larger, "clarity of the mouth", _mouth_clarity)
+    return replace(found, heads=MOUTH)
+
+
 def more_colourful(smaller: Arm, larger: Arm) -> Found:
     """Claim 11."""
-    _require_seeds(smaller, larger)
-    few, many = ([_colour(case) for case in arm.cases] for arm in (smaller, larger))
-    part = apart("colourfulness (M3), more data less less data", few, many)
-    note = (
-        f"{np.mean(few):.3g} after {smaller.images:,} training images, {np.mean(many):.3g} after "
-        f"{larger.images:,}; {FACES} faces of each run"
-    )
-    return Found((part,), f"{note}{_besides(smaller, larger, SIZE)}")
+    return _by_size(smaller, larger, "colourfulness (M3)", _colour)
 
 
 def collapses_late(*arms: Arm) -> Found:
@@ -219,6 +237,20 @@ def _distances(a: Arm, b: Arm, about: Collection[str], at: str, above: bool) -> 
         for arm, of in zip((a, b), values, strict=True)
     )
     return Found((part,), f"{'; '.join([shown, *found.notes])}{_besides(a, b, about)}")
+
+
+def _by_size(
+    smaller: Arm, larger: Arm, name: str, of: Callable[[Case], float], above: bool = True
+) -> Found:
+    """What more data does to a number of a run's faces."""
+    _require_seeds(smaller, larger)
+    few, many = ([of(case) for case in arm.cases] for arm in (smaller, larger))
+    part = apart(f"{name}, more data less less data", few, many, above=above)
+    note = (
+        f"{np.mean(few):.3g} after {smaller.images:,} training images, {np.mean(many):.3g} after "
+        f"{larger.images:,}; {FACES} faces of each run; {len(few)} and {len(many)} training seeds"
+    )
+    return Found((part,), f"{note}{_besides(smaller, larger, SIZE)}")
 
 
 def _require_seeds(*arms: Arm) -> None:
@@ -318,6 +350,14 @@ def _colour(case: Case) -> float:
             values.append(colourfulness(images))
             progress(len(images))
     return float(np.concatenate(values).mean())
+
+
+def _eye_difference(case: Case) -> float:
+    return float(eye_differences(case.faces).mean())
+
+
+def _mouth_clarity(case: Case) -> float:
+    return float(case.faces["mouth_clarity"].mean())
 
 
 def _at_risk(case: Case) -> tuple[float, float, str]:

@@ -77,11 +77,13 @@ class Found:
     Attributes:
         note: what else a reader should know, such as what was left out.
         sign: of a trend of which only the size was tested, as its sign is arbitrary.
+        heads: the attributes that were read for it.
     """
 
     parts: tuple[Part, ...]
     note: str
     sign: int | None = None
+    heads: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -133,6 +135,16 @@ def apart(
     return Part(name, value, low, high, threshold, above, exact=effect.p)
 
 
+def counted(name: str, hits: int, count: int, threshold: float) -> Part:
+    """A share of independent trials, with the exact binomial interval and p.
+
+    A bootstrap of a share that is 0 or 1 has no width.
+    """
+    test = stats.binomtest(hits, count, threshold)
+    interval = test.proportion_ci()
+    return Part(name, test.statistic, interval.low, interval.high, threshold, exact=test.pvalue)
+
+
 def one_sided(part: Part) -> Part:
     """The same with the p of its own side alone.
 
@@ -150,7 +162,8 @@ def pooled(founds: Sequence[Found]) -> Found:
     if len(founds) == 1:
         return founds[0]
     parts = tuple(_pooled(same) for same in zip(*(found.parts for found in founds), strict=True))
-    return Found(parts, "; ".join([f"over {len(founds)} training seeds", *_told(founds)]))
+    note = "; ".join([f"over {len(founds)} training seeds", *_told(founds)])
+    return Found(parts, note, heads=founds[0].heads)
 
 
 def _pooled(parts: Sequence[Part]) -> Part:
