@@ -3,14 +3,23 @@
 import dataclasses
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.datasets import FACES, training_data
 from data.errors import MissingError, UserError, require
+from data.store import Store
 from models.registry import family, known
-from training.config import RunConfig, TrainConfig, choose, typed_settings
+from training.config import (
+    RunConfig,
+    TrainConfig,
+    choose,
+    data_identity,
+    parse_settings,
+    typed_settings,
+)
 
 RECIPES = Path(__file__).with_name("recipes")
 LENGTHS = ("kimg", "epochs", "steps")
@@ -163,6 +172,44 @@ def _times(length: Any, factor: float) -> Any:
     if isinstance(length, tuple):
         return tuple(_times(each, factor) for each in length)
     return round(length * factor, 6)  # a thousandth of an image
+
+
+def planned_run(
+    recipe_name: str | None,
+    budget: float,
+    model: str | None,
+    variant: str | None,
+    sources: Iterable[str],
+    settings: Iterable[str],
+    training: Mapping[str, Any],
+    opened: Callable[[Path | None, float, int], Store] = training_data,
+) -> tuple[RunConfig, Store]:
+    """The run that flags of `bench run` make, in which `auto` is left open, and its data.
+
+    Args:
+        opened: as `training_data` does.
+
+    Raises:
+        UserError, MissingError: a flag, a recipe or the data cannot be used.
+    """
+    recipe = load_recipe(recipe_name) if recipe_name else None
+    if recipe and model not in (None, recipe.model):
+        raise UserError(f"--model {model}: {recipe_name} is a recipe for {recipe.model}")
+    model = recipe.model if recipe else model or "dcgan"
+    options = parse_settings(family(model).options, settings)
+
+    def chosen(images: int) -> RunConfig:
+        if recipe:
+            return configure(recipe, images, variant, options, training, budget)
+        return without_recipe(model, variant, options, training, budget)
+
+    role = recipe.role if recipe else None
+    chosen((ROLES[role].images if role else None) or FACES)  # mistakes show before data is made
+    source, whole = source_for(role, sources)
+    share = ROLES[role].share if role and not whole else 1.0
+    store = opened(source, share, training.get("seed", TrainConfig.seed))
+    config = chosen(len(store.rows("train")))
+    return dataclasses.replace(config, data=data_identity(store, role)), store
 
 
 def configure(

@@ -42,6 +42,8 @@ KEYS = {"summary": str, "seeds": int, "metrics": str, "run": str, "arms": list}
 ARM_KEYS = {"name": str, "asks": str, "run": str}
 # They become names of folders; the rest of such a name is the data's and the seed's.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# What a configuration says of its data, but for which images a seed has drawn.
+DATA = ("role", "sha256", "images")
 # What a suite says itself, of every run.
 RESERVED = {
     *("--data", "--seed", "--name", "--results", "--budget"),
@@ -249,7 +251,7 @@ def plan(
     asked = parse_metrics(suite.metrics.split(","), None)
     metrics = tuple(str(replace(metric, num=num or metric.num)) for metric in asked)
     further = (*(["--variant", variant] if variant else []), *flags)
-    opened = functools.cache(training_data)  # it reads every pixel: once is enough
+    opened = functools.cache(open_split)  # it reads every pixel: once is enough
     columns = [
         (label, sources, arm, config)
         for label, sources in matrix(data).items()
@@ -350,40 +352,37 @@ def scaled_lengths(given: Given, budget: str | None) -> list[str]:
 
 
 def config_of(flags: Sequence[str], data: Sequence[str], opened: Opener) -> "RunConfig":
-    """The run that flags of `bench run` make of some data; `auto` is left open.
+    """The run that flags of `bench run` make of some data, whatever its seed; `auto` is left open.
 
     Raises:
         UserError, MissingError: as `bench run` does.
     """
-    from benchmarks.recipe import (
-        ROLES,
-        configure,
-        load_recipe,
-        parse_budget,
-        source_for,
-        without_recipe,
-    )
-    from models.registry import family
-    from training.config import TrainConfig, parse_settings
+    from benchmarks.recipe import parse_budget, planned_run
+    from training.config import TrainConfig
 
     given = {str(option.name): value for option, value in parsed(flags)}
-    recipe = load_recipe(given["recipe_name"]) if "recipe_name" in given else None
-    model = recipe.model if recipe else given.get("model", "dcgan")
     settings = list(given.get("settings", ()))
     settings += [f"diffaug={given['diffaug']}"] if "diffaug" in given else []
-    options = parse_settings(family(model).options, settings)
-    training = {f.name: given[f.name] for f in fields(TrainConfig) if f.name in given}
-    changes = given.get("variant"), options, training, parse_budget(given.get("budget", "100%"))
+    config, _ = planned_run(
+        given.get("recipe_name"),
+        parse_budget(given.get("budget", "100%")),
+        given.get("model"),
+        given.get("variant"),
+        data,
+        settings,
+        {f.name: given[f.name] for f in fields(TrainConfig) if f.name in given},
+        opened,
+    )
+    seedless = {name: config.data[name] for name in DATA if name in config.data}
+    return replace(config, data=seedless)
 
-    role = recipe.role if recipe else None
-    source, whole = source_for(role, data)
-    store = opened(source, ROLES[role].share if role and not whole else 1.0, 0)
+
+def open_split(source: Path | None, share: float, seed: int) -> "Store":
+    """As `training_data` does, of data that has something held out."""
+    store = training_data(source, share, seed)
     if source:
         refuse_unsplit(source, store)
-    images = len(store.rows("train"))
-    made = configure(recipe, images, *changes) if recipe else without_recipe(model, *changes)
-    identity = {"sha256": store.card["sha256"], "images": images}
-    return replace(made, data=identity | ({"role": role} if role else {}))
+    return store
 
 
 def refuse_unsplit(source: Path, store: "Store") -> None:

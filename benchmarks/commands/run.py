@@ -15,7 +15,7 @@ import click
 
 from benchmarks.commands.options import results_option
 from benchmarks.console import say
-from benchmarks.datasets import FACES, reopen, training_data
+from benchmarks.datasets import reopen
 from data.errors import MissingError, UserError, require
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def run(
     Ctrl-C finishes the step, saves, and says how to go on; the resumed run is the run that was
     never stopped. What a run leaves is described in docs/architecture.md.
     """
-    from benchmarks.recipe import parse_budget, source_for
+    from benchmarks.recipe import parse_budget, planned_run, source_for
     from training.loop import Trainer
     from training.run_dir import RunDir
     from training.world import broadcast, join
@@ -171,10 +171,8 @@ def run(
         return
     there = broadcast(named_run(results, name))
     share = parse_budget(budget or "100%")
-    like = there.config if there else None
-    config, store = new_config(
-        recipe_name, share, model, variant, sources, settings, training, like
-    )
+    config, store = planned_run(recipe_name, share, model, variant, sources, settings, training)
+    config = decided(config, store, there.config if there else None)
     config = dataclasses.replace(config, measure=measure)
     if dry_run:
         print_plan(config, store)
@@ -217,52 +215,22 @@ def named_run(results: Path, name: str | None) -> "RunDir | None":
     return RunDir(results / name) if (results / name / CONFIG).is_file() else None
 
 
-def new_config(
-    recipe_name: str | None,
-    budget: float,
-    model: str | None,
-    variant: str | None,
-    sources: tuple[str, ...],
-    settings: tuple[str, ...],
-    training: dict[str, Any],
-    like: "RunConfig | None" = None,
-) -> tuple["RunConfig", "Store"]:
-    """A configuration with nothing left open, and its data.
+def decided(config: "RunConfig", store: "Store", like: "RunConfig | None" = None) -> "RunConfig":
+    """A configuration with nothing left to `auto`.
 
     Args:
-        like: a run's, in which everything that is left to `auto` has been decided.
+        like: a run's, in which all that has been decided.
     """
-    from benchmarks.recipe import ROLES, configure, load_recipe, source_for, without_recipe
-    from models.registry import family
-    from training.config import TrainConfig, data_identity, parse_settings
     from training.precision import without_auto
 
-    recipe = load_recipe(recipe_name) if recipe_name else None
-    if recipe and model not in (None, recipe.model):
-        raise UserError(f"--model {model}: {recipe_name} is a recipe for {recipe.model}")
-    model = recipe.model if recipe else model or "dcgan"
-    options = parse_settings(family(model).options, settings)
-
-    def chosen(images: int) -> "RunConfig":
-        if recipe:
-            return configure(recipe, images, variant, options, training, budget)
-        return without_recipe(model, variant, options, training, budget)
-
-    role = recipe.role if recipe else None
-    chosen((ROLES[role].images if role else None) or FACES)  # mistakes show before data is made
-    source, whole = source_for(role, sources)
-    share = ROLES[role].share if role and not whole else 1.0
-    store = training_data(source, share, training.get("seed", TrainConfig.seed))
-    config = chosen(len(store.rows("train")))
     if like:
-        decided = config.training.decided_as(like.training)
-        config = dataclasses.replace(config, training=decided)
+        training = config.training.decided_as(like.training)
+        config = dataclasses.replace(config, training=training)
     if "auto" in (config.training.precision, config.training.memory_format):
         say("timing a few steps to choose --precision and --memory-format ...")
-    config = dataclasses.replace(config, data=data_identity(store, role))
     config, decision = without_auto(config, store)
     say(decision)
-    return config, store
+    return config
 
 
 def again(there: "RunDir", config: "RunConfig", store: "Store") -> None:
