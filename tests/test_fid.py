@@ -21,14 +21,15 @@ from benchmarks import evaluation
 from data.files import read_json, sha256_file, write_json
 from data.store import Store, write_store
 from eval.compare import best
+from eval.images import Samples
 from eval.inception import SIZE
 from eval.table import load
 from eval.weights import WeightFile
-from tests.conftest import FAST, Bench, write_pictures
+from models.registry import GAN
+from tests.conftest import FAST, TINY_STYLEGAN, Bench, write_pictures
 from tests.test_extractors import Stand, save_script
 from tests.test_frechet import root_without_disp
 from training.run_dir import METRICS, RunDir
-from training.snapshot import load_snapshot
 
 DIMENSION = 16
 
@@ -391,19 +392,45 @@ class TestRuns:
     def test_what_was_half_measured_is_measured_again(
         self, bench: Bench, run: RunDir, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def killed_at_raw(snapshot: Path, weights: str) -> Any:
+        rows_of = evaluation.RunMeter._rows
+
+        def killed_at_raw(meter: Any, snapshot: Path, gan: GAN, weights: Any, seed: int) -> Any:
             if weights == "raw":
                 raise KeyboardInterrupt
-            return load_snapshot(snapshot, weights)
+            return rows_of(meter, snapshot, gan, weights, seed)
 
         command = ("fid", "--num=80", USING, "--snapshot=all", "--json")
         with monkeypatch.context() as patched:
-            patched.setattr(evaluation, "load_snapshot", killed_at_raw)
+            patched.setattr(evaluation.RunMeter, "_rows", killed_at_raw)
             assert bench(*command)[0] == 130
         assert measured(run) == []
         bench(*command)
         found = {(row["nimg"], row["weights"]) for row in measured(run) if not row["sample_seed"]}
         assert found == {(nimg, weights) for nimg in (8, 16, 24) for weights in ("ema", "raw")}
+
+    @pytest.mark.parametrize(("ema", "times"), [("0", 1), ("0.01", 2)])
+    def test_weights_that_are_their_own_average_are_measured_once(
+        self,
+        bench: Bench,
+        run: RunDir,
+        stand_in: StandIn,
+        monkeypatch: pytest.MonkeyPatch,
+        ema: str,
+        times: int,
+    ) -> None:
+        flags = ["--model=stylegan", "--variant=tiny", f"--ema={ema}", "--kimg=0.008"]
+        settings = [f"--set={name}={value}" for name, value in TINY_STYLEGAN.items()]
+        plain = [flag for flag in FAST if not flag.startswith("--set")]
+        assert bench("run", "--data=pictures", *flags, *settings, *plain)[0] == 0
+        drawn = []
+        monkeypatch.setattr(
+            evaluation, "Samples", lambda gan, n, *how: drawn.append(n) or Samples(gan, n, *how)
+        )
+        rows = json.loads(bench("fid", "--num=80", USING, "--json")[1])
+        assert drawn.count(80) == times
+        values = {w: [r["value"] for r in rows if r["weights"] == w] for w in ("ema", "raw")}
+        assert len(values["raw"]) == 2  # held-out and train
+        assert (values["ema"] == values["raw"]) == (times == 1)
 
     def test_what_a_run_does_not_have_leaves_no_trace(
         self, bench: Bench, run: RunDir, stand_in: StandIn
