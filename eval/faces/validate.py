@@ -36,7 +36,7 @@ NUMBERS = Path("results/reference/faces-extractor.json")
 SEED = 0
 
 # Amounts of a distortion, or parts of the images that are changed.
-LEVELS = (0.1, 0.2, 0.4, 0.7, 1.0)
+LEVELS = (0.2, 0.4, 0.6, 0.8, 1.0)
 DISTORTED = ("blur", "noise", "jpeg", "hue", "occlusion")
 HALVINGS = 20  # ways to cut the untouched images: how the floor spreads by chance
 LEAST_SATURATION = 0.25  # of a band of hair whose hue is asked for
