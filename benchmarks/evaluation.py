@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from benchmarks.console import item_progress, say
 from benchmarks.datasets import heldout_faces, reopen, resized_note
@@ -19,11 +18,11 @@ from eval.images import Images, Pictures, Samples, has_batch_norm
 from eval.measure import Gauge, Real, Row, protocol_of
 from eval.metrics import DISTANCES, FACES, INCEPTION, LEAST, Metric, value_name
 from eval.weights import find_inception
-from models.registry import GAN, family
+from models.registry import family
 from training.config import data_identity
 from training.environment import resolve_device
 from training.run_dir import METRICS, RunDir
-from training.snapshot import Weights, load_snapshot
+from training.snapshot import Weights, is_averaged, load_snapshot
 
 WEIGHTS: tuple[Weights, ...] = ("ema", "raw")
 STATISTICS = {"ema": "re-estimated", "raw": "running"}  # whose batch norm uses in eval mode
@@ -239,13 +238,11 @@ class RunMeter:
         Raises:
             UserError: it is damaged, or makes no finite images.
         """
-        averaged, raw = (load_snapshot(snapshot, weights) for weights in WEIGHTS)
-        is_averaged = not _same(averaged.G, raw.G)
-        rows = list(self._rows(snapshot, averaged, "ema", seed))
-        if not is_averaged:  # the same images again
+        rows = list(self._rows(snapshot, "ema", seed))
+        if is_averaged(snapshot):
+            rows += self._rows(snapshot, "raw", seed)
+        else:  # the same images again
             rows += [row | {"weights": "raw"} for row in rows]
-        else:
-            rows += self._rows(snapshot, raw, "raw", seed)
         self.run.append(METRICS, *rows)  # what was half measured would pass for measured
         return rows
 
@@ -263,7 +260,8 @@ class RunMeter:
             self.run.append(METRICS, row)
             return [row]
 
-    def _rows(self, snapshot: Path, gan: GAN, weights: Weights, seed: int) -> Iterator[Row]:
+    def _rows(self, snapshot: Path, weights: Weights, seed: int) -> Iterator[Row]:
+        gan = load_snapshot(snapshot, weights)
         gan.G.to(self.yardstick.device).requires_grad_(False)
         statistics = "train" if self.train_mode else STATISTICS[weights]
         how = {
@@ -313,12 +311,6 @@ class RunMeter:
 def _moment(snapshot: Path) -> Row:
     nimg = int(snapshot.stem)
     return {"nimg": nimg, "kimg": nimg / 1000}
-
-
-def _same(a: nn.Module, b: nn.Module) -> bool:
-    """Whether two networks of one shape have the same weights and statistics."""
-    others = b.state_dict()
-    return all(torch.equal(value, others[name]) for name, value in a.state_dict().items())
 
 
 def newest_measurer(

@@ -25,11 +25,11 @@ from eval.images import Samples
 from eval.inception import SIZE
 from eval.table import load
 from eval.weights import WeightFile
-from models.registry import GAN
 from tests.conftest import FAST, TINY_STYLEGAN, Bench, write_pictures
 from tests.test_extractors import Stand, save_script
 from tests.test_frechet import root_without_disp
 from training.run_dir import METRICS, RunDir
+from training.snapshot import load_snapshot
 
 DIMENSION = 16
 
@@ -392,16 +392,14 @@ class TestRuns:
     def test_what_was_half_measured_is_measured_again(
         self, bench: Bench, run: RunDir, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        rows_of = evaluation.RunMeter._rows
-
-        def killed_at_raw(meter: Any, snapshot: Path, gan: GAN, weights: Any, seed: int) -> Any:
+        def killed_at_raw(snapshot: Path, weights: str) -> Any:
             if weights == "raw":
                 raise KeyboardInterrupt
-            return rows_of(meter, snapshot, gan, weights, seed)
+            return load_snapshot(snapshot, weights)
 
         command = ("fid", "--num=80", USING, "--snapshot=all", "--json")
         with monkeypatch.context() as patched:
-            patched.setattr(evaluation.RunMeter, "_rows", killed_at_raw)
+            patched.setattr(evaluation, "load_snapshot", killed_at_raw)
             assert bench(*command)[0] == 130
         assert measured(run) == []
         bench(*command)

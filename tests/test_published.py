@@ -1,14 +1,25 @@
 """What the documents say of published results is drawn from them."""
 
+import contextlib
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-import benchmarks.published
-from benchmarks.published import CLAIMS, REFERENCE, ROOT, headline, publish, verdicts, write
+from benchmarks.published import (
+    CLAIMS,
+    REFERENCE,
+    ROOT,
+    headline,
+    judge_claims,
+    publish,
+    verdicts,
+    write,
+)
+from data.errors import MissingError
 from data.store import Store
 from tests.measured_runs import write_run
+from tests.test_verify import write_whole_run
 from training.run_dir import METRICS, RunDir
 
 
@@ -26,7 +37,8 @@ def cells(line: str) -> list[str]:
 
 
 def test_a_row_an_arm_with_the_best_in_bold(results: Path) -> None:
-    table, sentence = headline(results).split("\n\n")
+    table, words = headline(results).split("\n\n")
+    sentence = words.splitlines()[0].removeprefix("- ")
     lines = table.replace("\N{NO-BREAK SPACE}", " ").splitlines()
     columns, rule, *arms = map(cells, lines)
     better, worse = (dict(zip(columns, arm, strict=True)) for arm in arms)
@@ -81,25 +93,55 @@ def test_only_what_is_between_the_marks_is_written(tmp_path: Path) -> None:
     assert page.read_text() == "before\n<!-- x -->\nnew \\1\n<!-- /x -->\nafter\n"
 
 
-def test_what_is_published_has_the_numbers_and_no_weights_and_no_places(
-    tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(benchmarks.published, "REFERENCE", tmp_path / "reference")
-    for run in RunDir.all(results):
-        publish(run)
-        copied = RunDir(tmp_path / "reference" / results.name / run.id)
-        assert copied.rows(METRICS) == run.rows(METRICS)
-        assert copied.config.data["sha256"] == run.config.data["sha256"]
-        assert not copied.snapshots
-    files = [path for path in (tmp_path / "reference").rglob("*") if path.is_file()]
-    assert files
-    assert not [path for path in files if str(tmp_path) in path.read_text()]
+class TestPublishing:
+    @pytest.fixture
+    def suite(self, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Two runs of an arm, below the root that `publish` is called in."""
+        monkeypatch.chdir(tmp_path)
+        for seed in range(2):
+            write_whole_run(tmp_path / "suite", store, seed, {1.0: 40.0})
+        return tmp_path / "suite"
+
+    def test_it_has_all_numbers_and_no_weights(self, suite: Path) -> None:
+        publish(suite)
+        for run in RunDir.all(suite):
+            copied = RunDir(REFERENCE / "suite" / run.id)
+            assert copied.rows(METRICS) == run.rows(METRICS)
+            assert copied.config.data["sha256"] == run.config.data["sha256"]
+            assert not copied.snapshots
+
+    def test_it_tells_no_places(self, suite: Path, store: Store) -> None:
+        places = {str(store.folder.resolve()), str(suite.parent)}
+        config = (RunDir.all(suite)[0].path / "config.json").read_text()
+        assert any(place in config for place in places)
+        publish(suite)
+        files = [path for path in REFERENCE.rglob("*") if path.is_file()]
+        assert files
+        assert not [path for path in files for place in places if place in path.read_text()]
+
+    def test_runs_that_have_gone_go(self, suite: Path) -> None:
+        (REFERENCE / "suite" / "gone").mkdir(parents=True)
+        publish(suite)
+        assert not (REFERENCE / "suite" / "gone").exists()
+
+    def test_what_is_not_complete_is_not_published(self, suite: Path, tmp_path: Path) -> None:
+        for path in suite.glob("*/snapshots/*.safetensors"):
+            path.write_bytes(b"others")
+        with pytest.raises(MissingError, match="not complete"):
+            publish(suite)
+        with pytest.raises(MissingError, match="no runs"):
+            publish(tmp_path / "nothing")
+        assert not REFERENCE.exists()
 
 
-def test_the_documents_show_what_is_published() -> None:
-    drawn = {
-        "README.md": headline(REFERENCE / "versus"),
-        "docs/claims.md": verdicts(pd.read_csv(CLAIMS)),
-    }
-    for page, text in drawn.items():
-        assert f" -->\n{text}\n<!-- /" in (ROOT / page).read_text(), page
+def test_the_documents_show_what_is_published(tmp_path: Path) -> None:
+    with contextlib.chdir(ROOT):
+        judge_claims(tmp_path / "claims.csv")
+        again, published = pd.read_csv(tmp_path / "claims.csv"), pd.read_csv(CLAIMS)
+        pd.testing.assert_frame_equal(again, published, rtol=1e-6)
+        drawn = {
+            "README.md": headline(REFERENCE / "versus"),
+            "docs/claims.md": verdicts(published),
+        }
+        for page, text in drawn.items():
+            assert f" -->\n{text}\n<!-- /" in Path(page).read_text(), page

@@ -13,7 +13,7 @@ from data.files import read_json, write_json, write_with_digest
 from data.store import Store
 from tests.conftest import Bench
 from tests.measured_runs import METRIC, PROTOCOL, write_run
-from training.run_dir import METRICS, RunDir
+from training.run_dir import EVENTS, METRICS, RunDir
 
 
 def write_whole_run(*arguments: Any) -> RunDir:
@@ -230,6 +230,16 @@ def test_runs_that_did_not_finish_are_listed(bench: Bench, run: RunDir, status: 
     ended = status in ("collapsed", "diverged")  # nothing can be done about those
     assert code == (0 if ended else 3)
     assert (f"its end: it is {shown}; `bench run --resume {run.id}`" in out) == (not ended)
+
+
+def test_a_run_that_collapsed_and_went_on_is_listed(bench: Bench, run: RunDir) -> None:
+    assert "collapsed: none" in bench("verify")[1]
+    for nimg in (8000, 16000):
+        run.append(EVENTS, {"event": "collapse", "nimg": nimg})
+    code, out, _ = bench("verify")
+    assert code == 0
+    assert f"collapsed: {run.id} (times: 2)" in out
+    assert "not finished: none" in out
 
 
 def test_a_seed_that_an_arm_has_twice(bench: Bench, results: Path, store: Store) -> None:

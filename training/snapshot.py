@@ -63,3 +63,13 @@ def load_snapshot(path: Path, weights: Weights = "ema") -> GAN:
     gan.G.load_state_dict(tensors)
     gan.G.eval()
     return gan
+
+
+def is_averaged(path: Path) -> bool:
+    """Whether the averaged weights of a snapshot, or their statistics, are others than the raw."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        return not all(
+            torch.equal(file.get_tensor(name), file.get_tensor(f"G_ema.{name.removeprefix('G.')}"))
+            for name in file.keys()  # noqa: SIM118 - it is no mapping
+            if name.startswith("G.")
+        )

@@ -49,7 +49,7 @@ def verify(results: Path, as_json: bool) -> None:
     That is seed, configuration, data, versions, hardware and protocol; the snapshots that were
     measured, with the SHA-256 that they were written with, of averaged and raw weights and against
     all that the run's others were; and each seed once in an arm. Lists the runs that did not
-    finish, and exits with 3 where something is missing.
+    finish and those that collapsed, and exits with 3 where something is missing.
     """
     from eval.compare import arm_names
     from eval.table import load
@@ -63,7 +63,9 @@ def verify(results: Path, as_json: bool) -> None:
     for run in RunDir.all(results):
         rows = table[table["run"] == run.id]
         about = {"run": run.id, "arm": arms.get(run.id), "status": rows["status"].iloc[0]}
-        checked.append({**about, "rows": len(rows), "missing": list(missing(run, rows))})
+        collapses = int(rows["collapses"].fillna(0).iloc[0])
+        found = {"rows": len(rows), "missing": list(missing(run, rows))}
+        checked.append({**about, "collapses": collapses, **found})
     repeated = repeated_seeds(table, arms)
     complete = not repeated and not any(row["missing"] for row in checked)
     if as_json:
@@ -182,3 +184,5 @@ def show(checked: list[dict[str, Any]], repeated: list[dict[str, Any]]) -> None:
         click.echo(f"{again['arm']}: seed {again['seed']:.0f} of {' and '.join(again['run'])}")
     ended = [f"{row['run']} ({row['status']})" for row in checked if row["status"] != "finished"]
     click.echo(f"not finished: {', '.join(ended) or 'none'}")
+    fell = [f"{row['run']} (times: {row['collapses']})" for row in checked if row["collapses"]]
+    click.echo(f"collapsed: {', '.join(fell) or 'none'}")

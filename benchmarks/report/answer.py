@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,23 +172,30 @@ COSTS = (
 
 
 def comparison_section(facts: Facts) -> Section:
-    numbers = numbers_of(facts)
     measures = [*(DISTANCES if facts.headline else ()), *COSTS]
-    winners = {measure.column: winner(facts, numbers, measure) for measure in measures}
-    rows = []
-    for arm in facts.arms:
-        rows.append(arm_row(arm, numbers.loc[list(arm.counting)], measures, winners))
-        if len(arm.runs) > 1:
-            rows += [run_row(arm, numbers.loc[[run]], measures) for run in arm.runs]
+    rows = [*compared(facts, measures)]
     rows += published_rows(facts, len(measures) + 1)
     metric = f"the distance is {facts.headline.metric}" if facts.headline else "none is measured"
     caption = (
         f"Arms, their runs, and what sources published; {metric}. Arrows say which way is better, "
         "bold is the best arm."
     )
-    headings = ["Arm", "Seeds", *(measure.heading for measure in measures)]
-    parts = [Table(caption, headings, rows), *table_notes(facts), *effects(facts)]
+    parts = [Table(caption, headings(measures), rows), *table_notes(facts), *effects(facts)]
     return Section("comparison", "Comparison", parts=parts)
+
+
+def headings(measures: Iterable[Measure]) -> list[str]:
+    return ["Arm", "Seeds", *(measure.heading for measure in measures)]
+
+
+def compared(facts: Facts, measures: Sequence[Measure], runs: bool = True) -> Iterator[Row]:
+    """A row an arm, and below it one for each of its runs, if there are several."""
+    numbers = numbers_of(facts)
+    winners = {measure.column: winner(facts, numbers, measure) for measure in measures}
+    for arm in facts.arms:
+        yield arm_row(arm, numbers.loc[list(arm.counting)], measures, winners)
+        if runs and len(arm.runs) > 1:
+            yield from (run_row(arm, numbers.loc[[run]], measures) for run in arm.runs)
 
 
 def numbers_of(facts: Facts) -> pd.DataFrame:
@@ -384,7 +391,7 @@ def effects(facts: Facts) -> list[Part]:
             rows += effect_rows(when, values)
     caption = (
         f"Network and training apart: differences of {facts.headline.metric}, averaged weights, "
-        "with 95% intervals. Below 0, the first named does better."
+        "with 95% intervals. Below 0, the first named does better; p is of each alone."
     )
     table = [Table(caption, ["Effect", "Difference", "Interval", "p"], rows)] if rows else []
     return [Heading("Is it the network, or the training?"), *table, *notes]
