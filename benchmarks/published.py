@@ -27,7 +27,7 @@ from training.run_dir import CONFIG, RunDir
 ROOT = Path(__file__).parents[1]
 REFERENCE = Path("results/reference")  # below the root, where all of this happens
 CLAIMS = REFERENCE / "claims.csv"
-NUMBERS = "1,2,3,8,11,12"  # of the claims on training: the others need weights
+NUMBERS = "1,2,3,8,11,12"  # the claims on training; the others look at one network
 COLUMNS = ("best_ema", "last_ema", "last_raw", "kimg", "g_updates", "hours", "g_parameters")
 
 

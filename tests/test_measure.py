@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,15 @@ def kernels_of(elsewhere: str) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.backends.mkldnn, "enabled", False)
         yield "cpu"
+
+
+def require_the_same(distance: Callable[[str], float], elsewhere: str) -> None:
+    """A distance, computed on a named device, is the same by other kernels."""
+    here = distance("cpu")
+    with kernels_of(elsewhere) as device:
+        there = distance(device)
+    assert there == pytest.approx(here, rel=1e-4)
+    assert there != here, "these are the same kernels"
 
 
 def pixels(images: Any) -> Tensor:
@@ -279,11 +288,7 @@ class TestFeatures:
             parts = [Pictures.part(large, part) for part in ("heldout", "train")]
             return frechet_distance(*(Moments.of(extract(extractor, each)) for each in parts))
 
-        here = distance("cpu")
-        with kernels_of(elsewhere) as device:
-            there = distance(device)
-        assert there == pytest.approx(here, rel=1e-4)
-        assert there != here, "these are the same kernels"
+        require_the_same(distance, elsewhere)
 
     @ELSEWHERE
     @pytest.mark.parametrize("model", ["dcgan", "stylegan"])
@@ -303,11 +308,7 @@ class TestFeatures:
             both = Samples(gan, 256, 0), Pictures.whole(large)
             return frechet_distance(*(Moments.of(extract(faces, images)) for images in both))
 
-        here = distance("cpu")
-        with kernels_of(elsewhere) as device:
-            there = distance(device)
-        assert there == pytest.approx(here, rel=1e-4)
-        assert there != here, "these are the same kernels"
+        require_the_same(distance, elsewhere)
 
     def test_references_are_computed_once(
         self, large: Store, monkeypatch: pytest.MonkeyPatch
