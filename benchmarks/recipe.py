@@ -59,6 +59,8 @@ class Recipe:
     Attributes:
         source: whose it is, and where it stands.
         note: where its code differs from its text, and what was assumed.
+        like: a recipe that ships, which this one is but for what its file says. What that one's
+            source published is not this one's.
         role: the data that it asks for, of `ROLES`.
         snapshots: how many of them, unless `training` says how often.
         options: the family's, over the variant's. Those that end in `_epochs` become `_kimg`.
@@ -72,6 +74,7 @@ class Recipe:
     summary: str = ""
     source: str = ""
     note: str = ""
+    like: str = ""
     role: str = "full"
     kimg: float | None = None
     epochs: float | None = None
@@ -126,25 +129,37 @@ def recipe_path(name: str) -> Path:
 
 def _read(path: Path) -> Recipe:
     try:
-        return _checked(tomllib.loads(path.read_text(encoding="utf-8")), path.stem)
+        return _checked(_table(path), path.stem)
     except FileNotFoundError:
         raise MissingError(f"--recipe {path}: there is no such file") from None
     except (OSError, ValueError, UserError) as error:
         raise UserError(f"{path}: {error}") from None
 
 
+def _table(path: Path) -> dict[str, Any]:
+    """What a recipe's file says, over what the one that it is like does."""
+    table = typed_settings(Recipe, tomllib.loads(path.read_text(encoding="utf-8")))
+    if "like" not in table:
+        return table
+    base = _table(RECIPES / f"{known(table['like'], recipe_names(), 'like')}.toml")
+    base.pop("published", None)
+    if not table.keys().isdisjoint(LENGTHS):
+        base = {key: value for key, value in base.items() if key not in LENGTHS}
+    parts = {part: base.get(part, {}) | table.get(part, {}) for part in ("options", "training")}
+    return base | table | parts
+
+
 def _checked(table: dict[str, Any], name: str) -> Recipe:
     """A recipe of which every name, type and value can be used."""
-    known_keys = typed_settings(Recipe, table)
     if "name" in table:
         raise UserError("key name: a recipe has the name of its file")
-    chosen = family(known_keys.setdefault("model", "dcgan"))
-    known_keys["variant"], preset = chosen.variant(known_keys.get("variant"))
-    options = _options(chosen.options, known_keys.get("options", {}))
-    training = typed_settings(TrainConfig, known_keys.get("training", {}))
+    chosen = family(table.setdefault("model", "dcgan"))
+    table["variant"], preset = chosen.variant(table.get("variant"))
+    options = _options(chosen.options, table.get("options", {}))
+    training = typed_settings(TrainConfig, table.get("training", {}))
     for misplaced in training.keys() & NOT_A_RECIPES:
         raise UserError(f"[training] {misplaced}: not a recipe's to say there")
-    recipe = Recipe(**{**known_keys, "name": name, "options": options, "training": training})
+    recipe = Recipe(**{**table, "name": name, "options": options, "training": training})
     chosen.resolve(recipe.variant, _in_kimg(options, 1))
     TrainConfig(**{**preset.training, **training})
     return recipe

@@ -54,10 +54,8 @@ PARAMETERS = {
     "animerush-8.3": SIMPLE,
     "animerush-8.8": (23_604_992, 11_166_529),
     "animerush-8.4": SIMPLE,
-    "animerush-8.4-text": SIMPLE,
     "animerush-9.4": SIMPLE,
     "animerush-9.5": SIMPLE,
-    "animerush-9.5-text": SIMPLE,
     "animerush-9.5-smoothing": SIMPLE,
     "animerush-9.6": (178_139_384, 18_899_456),
     "animerush-9.7": SIMPLE,
@@ -65,6 +63,8 @@ PARAMETERS = {
     "animerush-10.0": SIMPLE,
     "animerush-10.0-table": SIMPLE,
 }
+MIRRORED = ("8.3", "8.4", "8.8", "9.4", "9.5", "9.6", "9.7", "9.8")  # and their tables say nothing
+PARAMETERS |= {f"animerush-{n}-text": PARAMETERS[f"animerush-{n}"] for n in MIRRORED}
 OURS = {f"versus-2x2-{n}-{t}" for n in ("dcgan", "stylegan") for t in ("classic", "modern")}
 # How long the sources trained, in thousands of images, where a page and a calculator tell.
 LENGTHS_KIMG = {
@@ -79,7 +79,7 @@ LENGTHS_KIMG = {
     "animerush-9.4": 8000,
     "animerush-9.6": 55 * 36.74,
 }
-LARGE = {"animerush-9.6", "animerush-8.8", "photo2cartoon"} | {n for n in PARAMETERS if "sap" in n}
+LARGE = {n for n in PARAMETERS if any(part in n for part in ("9.6", "8.8", "photo", "sapienza"))}
 SLOW = {*LARGE, *OURS, "versus-stylegan", "versus-stylegan-grown"}
 PLAIN = {"device": "cpu", "precision": "fp32", "memory_format": "contiguous"}
 
@@ -104,24 +104,33 @@ def test_lengths_are_the_sources(name: str) -> None:
     assert configure(recipe, images).training.kimg == pytest.approx(LENGTHS_KIMG[name], rel=1e-6)
 
 
+def resolved(name: str) -> dict[str, Any]:
+    """The options and the training of a recipe on 36,000 images."""
+    config = configure(load_recipe(name), 36_000)
+    return dataclasses.asdict(config.options) | dataclasses.asdict(config.training)
+
+
+@pytest.mark.parametrize("number", MIRRORED)
+def test_what_the_code_does_and_its_text_does_not_has_a_sibling_without(number: str) -> None:
+    code, text = resolved(f"animerush-{number}"), resolved(f"animerush-{number}-text")
+    assert (code.pop("mirror"), text.pop("mirror")) == (True, False)
+    assert code == text
+    assert f"animerush-{number}-text" in load_recipe(f"animerush-{number}").note
+    assert load_recipe(f"animerush-{number}-text").published == {}
+
+
 def test_what_sets_the_recipes_apart() -> None:
     """Spot checks, by hand from the sources."""
-
-    def resolved(name: str) -> dict[str, Any]:
-        config = configure(load_recipe(name), 36_000)
-        return dataclasses.asdict(config.options) | dataclasses.asdict(config.training)
-
     plain = resolved("animerush-9.5")
     assert (plain["real_weight"], plain["label_smoothing"]) == (0.9, 0.0)
     assert (plain["lr_g"], plain["lr_d"], plain["augment"]) == (3e-4, 1e-4, ())
     smoothed = resolved("animerush-9.5-smoothing")
     assert (smoothed["real_weight"], smoothed["label_smoothing"]) == (1.0, 0.1)
-    assert [resolved(f"animerush-8.4{end}")["mirror"] for end in ("", "-text")] == [True, False]
     falling = resolved("animerush-9.7")
     assert falling["lr_milestones_kimg"] == (35 * 36, 55 * 36, 80 * 36)
     code, table = resolved("animerush-10.0"), resolved("animerush-10.0-table")
     differing = {name for name in code if code[name] != table[name]}
-    assert differing == {"real_weight", "lr_milestones_kimg", "lr_d_milestones_kimg"}
+    assert differing == {"real_weight", "lr_milestones_kimg", "lr_d_milestones_kimg", "mirror"}
     assert code["weight_clip"] == 0.01
     assert resolved("wgan-gp")["critic_steps"] == 5
     assert resolved("photo2cartoon")["g_slope"] == 0.2
@@ -408,6 +417,19 @@ def test_a_recipe_of_ones_own(bench: Bench, tmp_path: Path) -> None:
     assert config["recipe"]["name"] == "mine"
 
 
+def test_a_recipe_says_only_what_it_does_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('like = "animerush-9.7-text"\n[options]\nlr_g = 1e-3\n')
+    mine, base = load_recipe(str(path)), load_recipe("animerush-9.7")
+    assert mine.options == {**base.options, "lr_g": 1e-3}
+    assert mine.training == {**base.training, "mirror": False}
+    assert (mine.name, mine.epochs, mine.role) == ("mine", base.epochs, base.role)
+    assert base.published
+    assert mine.published == {}
+    path.write_text('like = "animerush-9.7"\nsteps = 5\n')
+    assert (load_recipe(str(path)).length, load_recipe(str(path)).epochs) == ("5 steps", None)
+
+
 GOOD = 'model = "dcgan"\nkimg = 5\n'
 
 
@@ -425,6 +447,10 @@ GOOD = 'model = "dcgan"\nkimg = 5\n'
         ("kimg = 0", "kimg = 0: it must be above 0"),
         ('kimg = "5"', "kimg = '5': a number is needed"),
         (GOOD + "summary = 3", "summary = 3: text is needed"),
+        ('like = "animerush-97"', r"like animerush-97: .* did you mean animerush-9\.7"),
+        ("like = 97", "like = 97: text is needed"),
+        ('like = "animerush-9.7"\noptions = 3', "options = 3: a table is needed"),
+        ('like = "animerush-9.7"\nmodel = "stylegan"', "--variant simple: there is no such thing"),
         (GOOD + "options = 3", "options = 3: a table is needed"),
         (GOOD + "[options]\nlr_q = 1e-4", "lr_q: .* did you mean lr_g"),
         (GOOD + '[options]\nlr_g = "1e-4"', "lr_g = '1e-4': a number is needed"),
