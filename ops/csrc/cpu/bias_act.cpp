@@ -49,16 +49,22 @@ at::Tensor bias_act(const at::Tensor& x, const std::optional<at::Tensor>& b, std
   return y;
 }
 
+// One element's gradient, stored and returned.
+template <Act A, typename T>
+float backward_one(T dy, T saved, T* dx, float bias, ActParams p) {
+  float v = static_cast<float>(saved);
+  if constexpr (A == Act::swish) v += bias;
+  const float d = static_cast<float>(dy) * act_slope<A>(v, p);
+  *dx = static_cast<T>(d);
+  return d;
+}
+
 // One row's gradient, also added to the sums.
 template <Act A, typename T>
 void backward_row(const T* __restrict dy, const T* __restrict saved, T* __restrict dx, int64_t n,
                   const float* __restrict bias, float* __restrict sums, ActParams p) {
   for (int64_t i = 0; i < n; ++i) {
-    float v = static_cast<float>(saved[i]);
-    if constexpr (A == Act::swish) v += bias[i];
-    const float d = static_cast<float>(dy[i]) * act_slope<A>(v, p);
-    dx[i] = static_cast<T>(d);
-    sums[i] += d;
+    sums[i] += backward_one<A>(dy[i], saved[i], dx + i, bias[i], p);
   }
 }
 
@@ -103,22 +109,41 @@ std::vector<double> backward_slabs(const T* dy, const T* saved, T* dx, Layout la
   return db;
 }
 
-// NCHW: plane by plane, each seen as rows of one channel.
+// The gradient of n elements of one channel, and its sum: in float over a few rows of lanes, then
+// in double.
+template <Act A, typename T>
+double backward_plane(const T* __restrict dy, const T* __restrict saved, T* __restrict dx,
+                      int64_t n, float bias, ActParams p) {
+  constexpr int64_t lanes = 64, block = 64 * lanes;
+  double sum = 0.0;
+  for (int64_t start = 0; start < n; start += block) {
+    const int64_t end = std::min(n, start + block);
+    float few[lanes] = {};
+    int64_t i = start;
+    for (; i + lanes <= end; i += lanes) {
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        few[lane] += backward_one<A>(dy[i + lane], saved[i + lane], dx + i + lane, bias, p);
+      }
+    }
+    for (int64_t lane = 0; i < end; ++i, ++lane) {
+      few[lane] += backward_one<A>(dy[i], saved[i], dx + i, bias, p);
+    }
+    sum += std::accumulate(few, few + lanes, 0.0);
+  }
+  return sum;
+}
+
+// NCHW: plane by plane.
 template <Act A, typename T>
 std::vector<double> backward_planes(const T* dy, const T* saved, T* dx, Layout layout,
                                     const std::vector<float>& bias, ActParams p) {
   const int64_t planes = layout.outer * layout.channels, inner = layout.inner;
-  const int64_t columns = std::min(inner, row_size);
   std::vector<double> sums(planes);
   at::parallel_for(0, planes, grain / inner + 1, [&](int64_t begin, int64_t end) {
-    std::vector<double> column_sums(columns);
-    std::vector<float> row_bias(columns);
     for (int64_t i = begin; i < end; ++i) {
-      std::fill(column_sums.begin(), column_sums.end(), 0.0);
-      std::fill(row_bias.begin(), row_bias.end(), bias[i % layout.channels]);
       const int64_t start = i * inner;
-      backward_rows<A>(dy + start, saved + start, dx + start, inner, row_bias, column_sums, p);
-      sums[i] = std::accumulate(column_sums.begin(), column_sums.end(), 0.0);
+      sums[i] = backward_plane<A>(dy + start, saved + start, dx + start, inner,
+                                  bias[i % layout.channels], p);
     }
   });
   std::vector<double> db(layout.channels);
