@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -27,6 +28,26 @@ def test_help_answers_without_heavy_libraries() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's malloc")
+def test_memory_of_tensors_is_used_again() -> None:
+    """Page faults of 64 MB, allocated again and again: each time, or hardly any."""
+
+    def faults(before: str) -> int:
+        script = (
+            "import resource, torch; from benchmarks.cli import keep_freed_memory\n"
+            f"{before}\n"
+            "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+            "for _ in range(3): torch.ones(2**24)\n"
+            "start = faults()\n"
+            "for _ in range(5): torch.ones(2**24)\n"
+            "print(faults() - start)"
+        )
+        return int(subprocess.run([sys.executable, "-c", script], capture_output=True).stdout)
+
+    # Where pages are of 2 MB, there are few in any case.
+    assert faults("keep_freed_memory()") < faults("pass") / 2
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
