@@ -67,7 +67,7 @@ NEXT = {
 @click.option(
     "--memory-format",
     type=click.Choice(["auto", "contiguous", "channels_last"]),
-    help="Layout of images in memory, likewise.  [default: auto]",
+    help="Layout of images in memory.  [default: auto, which is channels_last]",
 )
 @click.option(
     "--compile/--no-compile", default=None, help="Use torch.compile: for a GPU that waits for us."
@@ -226,8 +226,8 @@ def decided(config: "RunConfig", store: "Store", like: "RunConfig | None" = None
     if like:
         training = config.training.decided_as(like.training)
         config = dataclasses.replace(config, training=training)
-    if "auto" in (config.training.precision, config.training.memory_format):
-        say("timing a few steps to choose --precision and --memory-format ...")
+    if config.training.precision == "auto":
+        say("timing a few steps to choose --precision ...")
     config, decision = without_auto(config, store)
     say(decision)
     return config
