@@ -59,8 +59,8 @@ class Recipe:
     Attributes:
         source: whose it is, and where it stands.
         note: where its code differs from its text, and what was assumed.
-        like: a recipe that ships, which this one is but for what its file says. What that one's
-            source published is not this one's.
+        like: a recipe that ships, which this one is but for what its file says. That one's source,
+            note and published numbers are not this one's.
         role: the data that it asks for, of `ROLES`.
         snapshots: how many of them, unless `training` says how often.
         options: the family's, over the variant's. Those that end in `_epochs` become `_kimg`.
@@ -141,12 +141,18 @@ def _table(path: Path) -> dict[str, Any]:
     table = typed_settings(Recipe, tomllib.loads(path.read_text(encoding="utf-8")))
     if "like" not in table:
         return table
+    if "model" in table:
+        raise UserError("key model: it is that of the recipe which this one is like")
     base = _table(RECIPES / f"{known(table['like'], recipe_names(), 'like')}.toml")
-    base.pop("published", None)
-    if not table.keys().isdisjoint(LENGTHS):
-        base = {key: value for key, value in base.items() if key not in LENGTHS}
-    parts = {part: base.get(part, {}) | table.get(part, {}) for part in ("options", "training")}
-    return base | table | parts
+    its_own = ["source", "note", "published"]
+    its_own += LENGTHS if not table.keys().isdisjoint(LENGTHS) else ()
+    said = {_family_name(name) for name in table.get("options", {})}
+    options = {n: v for n, v in base.get("options", {}).items() if _family_name(n) not in said}
+    parts = {
+        "options": options | table.get("options", {}),
+        "training": base.get("training", {}) | table.get("training", {}),
+    }
+    return {key: value for key, value in base.items() if key not in its_own} | table | parts
 
 
 def _checked(table: dict[str, Any], name: str) -> Recipe:
@@ -167,16 +173,21 @@ def _checked(table: dict[str, Any], name: str) -> Recipe:
 
 def _options(kind: type, table: Mapping[str, Any]) -> dict[str, Any]:
     """Typed options, of which those in epochs keep their names."""
-    named = {name: name.removesuffix(EPOCHS) + "_kimg" * name.endswith(EPOCHS) for name in table}
+    named = {name: _family_name(name) for name in table}
     typed = typed_settings(kind, {named[name]: value for name, value in table.items()})
     return {name: typed[named[name]] for name in table}
+
+
+def _family_name(name: str) -> str:
+    """What a family calls an option that may be in epochs here."""
+    return name.removesuffix(EPOCHS) + "_kimg" * name.endswith(EPOCHS)
 
 
 def _in_kimg(options: Mapping[str, Any], images: int) -> dict[str, Any]:
     """Options as a family knows them: epochs of so many images become kimg."""
     known_ones = {name: v for name, v in options.items() if not name.endswith(EPOCHS)}
     epochs = {
-        f"{name.removesuffix(EPOCHS)}_kimg": _times(value, images / 1000)
+        _family_name(name): _times(value, images / 1000)
         for name, value in options.items()
         if name.endswith(EPOCHS)
     }

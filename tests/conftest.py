@@ -25,8 +25,8 @@ TINY = {"z_dim": 8, "g_channels": (16, 8, 8, 8), "d_channels": (8, 8, 8, 16)}
 TINY_FLAGS = [
     f"--set={name}={str(value).strip('()').replace(' ', '')}" for name, value in TINY.items()
 ]
-FAST = ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", "--batch=4"]
-FAST += TINY_FLAGS
+PLAIN = ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", "--batch=4"]
+FAST = [*PLAIN, *TINY_FLAGS]
 TINY_STYLEGAN = {
     "z_dim": 8,
     "w_dim": 8,

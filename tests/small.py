@@ -1,4 +1,7 @@
-"""Commands of the documents at a size that takes seconds: `python -m tests.small run ...`."""
+"""Commands of the documents, made to take seconds.
+
+`python -m tests.small` is `bench` with small constants: for the processes that a suite starts.
+"""
 
 import json
 import shutil
@@ -15,13 +18,13 @@ import benchmarks.datasets
 import benchmarks.jobs
 import training.loop
 from benchmarks.cli import bench
-from tests.conftest import TINY_FLAGS, TINY_STYLEGAN
+from benchmarks.suite import load_suite
+from tests.conftest import PLAIN, TINY_FLAGS, TINY_STYLEGAN
 from tests.pages import ROOT
 from training.run_dir import RunDir
 
 KIMG, LONGER_KIMG = 0.024, 0.04  # how long a run takes here
-SHORT = [f"--kimg={KIMG}", "--batch=4", "--tick=0.008", "--snap=0.012"]
-PLAIN = ["--device=cpu", "--precision=fp32", "--memory-format=contiguous", "--save-minutes=9"]
+SHORT = [*PLAIN, f"--kimg={KIMG}", "--tick=0.008", "--snap=0.012", "--save-minutes=9"]
 LAYERS = {
     "dcgan": TINY_FLAGS,
     "stylegan": [f"--set={name}={value}" for name, value in TINY_STYLEGAN.items()],
@@ -81,17 +84,18 @@ def shorter_run(given: Mapping[str, Any]) -> list[str]:
         return [f"--kimg={LONGER_KIMG}"] if given["kimg"] else []
     metrics = ["--metrics=fd_faces64"] if given["metrics"] else []
     model = "stylegan" if "stylegan" in str(given["recipe_name"]) else given["model"]
-    return [*SHORT, *PLAIN, *metrics, *LAYERS[model or "dcgan"]]
+    return [*SHORT, *metrics, *LAYERS[model or "dcgan"]]
 
 
 def shorter_suite(words: list[str], given: Mapping[str, Any]) -> list[str]:
     """The words of a `bench suite run` of one seed."""
-    shutil.rmtree(given["results"] or Path("results", Path(given["name"]).stem), ignore_errors=True)
+    results = given["results"] or Path("results", load_suite(given["name"]).name)
+    shutil.rmtree(results, ignore_errors=True)
     if given["dry_run"]:
         return words
     end = words.index("--") if "--" in words else len(words)
     fewer = ["--seeds=1", "--num=64", "--variant=tiny", "--"]
-    return [*words[:end], *fewer, *words[end + 1 :], *SHORT, *PLAIN]
+    return [*words[:end], *fewer, *words[end + 1 :], *SHORT]
 
 
 def cut_short(run: Path) -> None:

@@ -26,7 +26,7 @@ DOCS = ROOT / "docs"
 
 @pytest.mark.parametrize("command", [c for c in (*SHOWN, *NAMED) if c.startswith("bench ")])
 def test_every_command_is_one(command: str) -> None:
-    """`bench mix --layers` lacks a value, and is one; others are typed in test_docs_commands.py."""
+    """`bench mix --layers` lacks a value, and is one. The whole ones are typed elsewhere."""
     words = shlex.split(command)[1:]
     lacking = (click.MissingParameter, click.BadOptionUsage, click.exceptions.NoArgsIsHelpError)
     with suppress(*lacking):

@@ -32,9 +32,11 @@ import benchmarks.speed_ops
 import eval.faces.train
 import eval.faces.validate
 import eval.studies.cases
+import eval.studies.confusion
 import eval.weights
 import models
 from data.cache import cache_folder
+from data.errors import UserError
 from data.store import Store
 from eval.weights import INCEPTION
 from models.registry import FAMILIES
@@ -50,12 +52,14 @@ NEW_MODEL = DOCS / "adding-a-model.md"
 LABELS = Path("results/reference/anime-faces-19k-labels.csv")
 PICTURES, HELDOUT = 260, 80  # 36.7% of the rest, as a recipe wants it, is enough to measure
 
-# What is not typed here, and why; docs and tests stand side by side in `.ci/run`.
+# What is not typed here, and why.
 NOT_HERE = {
     "make setup": "CI does",
     "make check": "CI does",
     "make test": "it is what runs this",
-    "make gpu": "needs a GPU and hours: tests/test_gpu_stages.py",
+    "make gpu": "needs a GPU, and hours: tests/test_gpu_stages.py",
+    "python -m benchmarks.published": "writes into the documents: tests/test_published.py",
+    "python -m benchmarks.published results/versus": "the same",
 }
 # What exits otherwise than with 0 on a machine that lacks something.
 EXIT_CODES = {
@@ -68,19 +72,22 @@ EXIT_CODES = {
 MODULES = {
     "benchmarks.kill_nine": ["--kills=2"],
     "eval.faces.train": ["--images=64", "--steps=2", "--out=network"],
+    "eval.faces.validate": ["--real=datasets/anime19k-whole"],
 }
 
 
 def is_whole(command: str) -> bool:
     """Whether it can be typed as it is: `bench fid RUN` and `bench mix --layers` cannot."""
     program, *words = shlex.split(command)
-    with suppress(click.MissingParameter, click.BadOptionUsage, click.exceptions.NoArgsIsHelpError):
-        return program == "bench" and bool(resolve(words)) and command == command.lower()
+    with suppress(click.ClickException, UserError):  # test_docs.py tells which of them are mistakes
+        if program == "bench":
+            resolve(words)
+        return command == command.lower()
     return False
 
 
 TYPED = [command for command in SHOWN if command not in NOT_HERE]
-ALSO_TYPED = [command for command in NAMED if is_whole(command)]
+ALSO_TYPED = [command for command in NAMED if command not in NOT_HERE and is_whole(command)]
 
 
 # A world that has what the pages speak of
@@ -160,8 +167,7 @@ def type_here(command: str, patch: pytest.MonkeyPatch) -> None:
     """Do what a command does in this folder, at a small size, and want it to end well."""
     program, *words = shlex.split(command.replace("/mnt/shared", os.getcwd()))
     if program == "make":
-        listed = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
-        for line in listed.stdout.splitlines():
+        for line in recipe_of(*words):
             for inner in simple_commands(line):
                 type_here(shlex.join(inner), patch)
     elif program == "torchrun":
@@ -176,6 +182,12 @@ def type_here(command: str, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(sys, "argv", [program, *smaller(words)])
         allowed = next((c for name, c in EXIT_CODES.items() if command.startswith(name)), (0,))
         assert exit_code(benchmarks.cli.main) in allowed, command
+
+
+def recipe_of(*words: str) -> list[str]:
+    """The lines that `make` would run after the set-up."""
+    command = ["make", "-n", "-o", "setup", *words]
+    return subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
 
 
 def exit_code(main: Callable[[], None]) -> Any:
@@ -195,6 +207,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         benchmarks.speed_fid: {"FACES": 64, "RESIZED": 2, "COUNT": 64, "FEATURES": {"cpu": 1}},
         eval.faces.train: {"HELDOUT": 200},
         eval.faces.validate: {"HELDOUT": 200},
+        eval.studies.confusion: {"PAIRS": 8, "BASES": 4, "FITTED": 200},
         eval.studies.cases: {"IMAGES": 64, "FACES": 64, "DIRECTIONS": 19},
     }.items():
         for name, value in constants.items():
@@ -246,14 +259,15 @@ def test_every_command_that_is_named_works(command: str, here: pytest.MonkeyPatc
 def test_a_command_that_fails_is_found(here: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError, match="bench fid 00099"):
         type_here("bench fid 00099", here)
-    with pytest.raises(subprocess.CalledProcessError):
-        type_here("torchrun --standalone -m benchmarks run --data nowhere", here)
+    for command in ("make nothing", "torchrun --standalone -m benchmarks run --data nowhere"):
+        with pytest.raises(subprocess.CalledProcessError):
+            type_here(command, here)
 
 
-def test_what_is_not_typed_is_ci() -> None:
-    assert "make check" in (ROOT / ".ci" / "run").read_text()
-    listed = subprocess.run(["make", "-n", "check"], cwd=ROOT, capture_output=True, text=True)
-    assert "bin/pytest" in listed.stdout
+def test_what_is_not_typed_is_named_and_done_by_ci() -> None:
+    assert NOT_HERE.keys() <= {*SHOWN, *NAMED}
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make check"
+    assert any("bin/pytest" in line for line in recipe_of("check"))
 
 
 # A family of one's own

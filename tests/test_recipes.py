@@ -426,6 +426,10 @@ def test_a_recipe_says_only_what_it_does_otherwise(tmp_path: Path) -> None:
     assert (mine.name, mine.epochs, mine.role) == ("mine", base.epochs, base.role)
     assert base.published
     assert mine.published == {}
+    assert (mine.source, mine.note) == ("", "")
+    path.write_text('like = "animerush-9.7"\n[options]\nlr_milestones_kimg = [1000]\n')
+    milestones = configure(load_recipe(str(path)), 19_000).options.lr_milestones_kimg
+    assert milestones == (1000,), "and not the base's, in epochs"
     path.write_text('like = "animerush-9.7"\nsteps = 5\n')
     assert (load_recipe(str(path)).length, load_recipe(str(path)).epochs) == ("5 steps", None)
 
@@ -450,7 +454,7 @@ GOOD = 'model = "dcgan"\nkimg = 5\n'
         ('like = "animerush-97"', r"like animerush-97: .* did you mean animerush-9\.7"),
         ("like = 97", "like = 97: text is needed"),
         ('like = "animerush-9.7"\noptions = 3', "options = 3: a table is needed"),
-        ('like = "animerush-9.7"\nmodel = "stylegan"', "--variant simple: there is no such thing"),
+        ('like = "animerush-9.7"\nmodel = "stylegan"', "key model: it is that of the recipe"),
         (GOOD + "options = 3", "options = 3: a table is needed"),
         (GOOD + "[options]\nlr_q = 1e-4", "lr_q: .* did you mean lr_g"),
         (GOOD + '[options]\nlr_g = "1e-4"', "lr_g = '1e-4': a number is needed"),

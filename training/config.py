@@ -29,7 +29,7 @@ class TrainConfig:
         seed: of the weights and of everything drawn.
         device: `auto` is the GPU where there is one.
         precision: of the networks' arithmetic; `auto` times the choices.
-        memory_format: of images and weights; `auto` times the choices.
+        memory_format: of images and weights; `auto` is channels_last.
         compile: hand the networks to torch.compile: with CUDA graphs on a GPU.
         tick_kimg: a line of stats every so often.
         snap_kimg: a snapshot, a sheet and a checkpoint every so often.

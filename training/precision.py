@@ -14,7 +14,8 @@ from training.loop import Trainer
 from training.world import broadcast
 
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
-FASTEST_FORMAT = "channels_last"  # in every network here, on a CPU too, by up to a quarter
+# On a CPU too it was never slower, and a tenth faster for a DCGAN in batches of 64.
+FASTEST_FORMAT = "channels_last"
 CPU_TRIAL_BATCH = 8  # a process
 TRIAL_ROUNDS = {"cpu": 3, "cuda": 20}
 
@@ -31,8 +32,7 @@ def without_auto(config: RunConfig, store: Store) -> tuple[RunConfig, str]:
     if (device, training.precision) == ("cpu", "fp16"):
         raise UserError("--precision fp16 needs a GPU; use bf16 or auto")
     fitting = [p for p in PRECISIONS[device] if training.precision in ("auto", p)]
-    automatic = training.memory_format == "auto"
-    memory_format = FASTEST_FORMAT if automatic else training.memory_format
+    memory_format = training.memory_format.replace("auto", FASTEST_FORMAT)
 
     def chosen(precision: str, batch: int = training.batch) -> RunConfig:
         changes: dict[str, Any] = {

@@ -63,6 +63,10 @@ def show(name: str, as_json: bool) -> None:
     click.echo(recipe_path(name).read_text(encoding="utf-8"))
     for line in resolved_lines(recipe):
         click.echo(f"# {line}")
+    while like := load_recipe(name).like:
+        click.echo(f"\n# what {name} is like, {like}:\n")
+        click.echo(recipe_path(like).read_text(encoding="utf-8"))
+        name = like
 
 
 def recipe_row(recipe: "Recipe") -> dict[str, Any]:

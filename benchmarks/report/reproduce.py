@@ -14,7 +14,7 @@ from training.run_dir import RunDir
 
 FLAGS = {"tick_kimg": "--tick", "snap_kimg": "--snap", "ema_kimg": "--ema"}
 SWITCHES = ("compile", "mirror")
-ALWAYS = ("seed", "device", "precision", "memory_format")  # found by timing, or by chance
+ALWAYS = ("seed", "device", "precision", "memory_format")  # `auto`, or the seed, may be others
 MANIFOLD = ("precision", "recall", "density", "coverage")
 KNOWN_KINDS = sorted({*KINDS, *INCEPTION_NAMES.values(), *MANIFOLD}, key=len, reverse=True)
 VALUE = re.compile(
