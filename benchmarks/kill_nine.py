@@ -4,9 +4,10 @@
 
 A small model trains on noise and saves at every step. At random moments the process gets SIGKILL
 and another one resumes. After every kill the newest checkpoint must be whole and not older than
-the last one seen; in the end the run must be, bit for bit, the run that nobody killed.
+the last one seen; in the end the run must be, bit for bit, a run of that length that nobody killed.
 """
 
+import dataclasses
 import os
 import random
 import signal
@@ -29,6 +30,7 @@ from training.loop import Trainer, train
 from training.run_dir import STATS, RunDir
 from training.stop import StopRequest
 
+SNAP_KIMG = 0.2
 SETTINGS = {"z_dim": 8, "g_channels": (64, 32, 16, 8), "d_channels": (8, 16, 32, 64)}
 
 
@@ -39,7 +41,7 @@ def main(kills: int, seed: int) -> None:
     """Kill a run so many times; exit with 1 if anything was lost."""
     with tempfile.TemporaryDirectory() as folder:
         lost = survive(Path(folder), kills, random.Random(seed))
-    click.echo(f"{kills} kills: {lost or 'nothing lost'}")
+    click.echo(lost or "nothing lost")
     sys.exit(1 if lost else 0)
 
 
@@ -53,10 +55,10 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         "simple",
         SETTINGS,
         {
-            "kimg": kills * 0.2,  # 50 steps of four images a kill: it must not end before them
+            "kimg": kills * 1.0,  # far more than the kills will let it see
             "batch": 4,
             "tick_kimg": 0.02,
-            "snap_kimg": 0.2,
+            "snap_kimg": SNAP_KIMG,
             "save_minutes": 0.0,
             "device": "cpu",
             "precision": "fp32",
@@ -64,12 +66,11 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         },
         Store(folder / "noise"),
     )
-    straight, killed = (RunDir.create(folder / name, config) for name in ("straight", "killed"))
-    finish(start(straight, config))
+    killed = RunDir.create(folder / "killed", config)
     seen = 0
     for _ in range(kills):
         process = start(killed, config)
-        time.sleep(moments.uniform(0.05, 0.4))
+        time.sleep(moments.uniform(0, 3))  # a snapshot takes about one, a step a few hundredths
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         if not any((killed.path / "checkpoints").glob("0*")):
@@ -79,15 +80,25 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         if damaged or newest < seen:
             return f"after {seen} images: {damaged or f'went back to {newest}'}"
         seen = newest
-    if seen >= config.training.nimg:
-        return "nothing to say: the run ended before the kills did"
+    click.echo(f"{kills} kills in {seen // config.training.batch} steps")
+    if not seen:
+        return "nothing to say: every kill came before the second save"
+    config = ending_after(config, seen)
     finish(start(killed, config))
+    straight = RunDir.create(folder / "straight", config)
+    finish(start(straight, config))
     return differences(straight, killed, config)
+
+
+def ending_after(config: RunConfig, nimg: int) -> RunConfig:
+    """The same run, as long as to its next snapshot."""
+    kimg = (nimg // (1000 * SNAP_KIMG) + 1) * SNAP_KIMG
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, kimg=kimg))
 
 
 def start(run: RunDir, config: RunConfig) -> int:
     """Train in a process of its own, from the newest checkpoint; returns its id."""
-    process = os.fork()  # torch is imported already: a start costs milliseconds
+    process = os.fork()  # torch is imported already
     if process:
         return process
     try:

@@ -1,5 +1,5 @@
 """The compiled ops against the usual depthwise convolutions, against our own plain torch, against
-what torch.compile makes of that, and against a copy.
+what torch.compile makes of that, and against a copy; convolutions on a CPU against torch's own.
 """
 
 import sys
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from benchmarks.timing import Result, compare, interleaved, this_device
 from ops.bias_act import bias_act
+from ops.conv2d import conv2d
 from ops.epilogue import epilogue
 from ops.native import DTYPES, Impl, problem
 from ops.upfirdn2d import binomial_filter, upfirdn2d
@@ -30,6 +31,7 @@ class Case(NamedTuple):
     goal: str
     usual: Callable[[Tensor], Tensor] | None = None
     backward: bool = True
+    layout: torch.memory_format = torch.contiguous_format
 
     @property
     def passes(self) -> str:
@@ -46,8 +48,10 @@ def ops() -> list[Result]:
     return [
         result
         for dtype in dtypes
-        for case in _cases(device)
-        for result in _results(case, torch.randn(SHAPE, device=device).to(dtype))
+        for case in [*_cases(device), *(_convolutions() if device.type == "cpu" else [])]
+        for result in _results(
+            case, torch.randn(SHAPE, device=device).to(dtype, memory_format=case.layout)
+        )
     ]
 
 
@@ -87,6 +91,23 @@ def _cases(device: torch.device) -> list[Case]:
             "6",
             usual_epilogue,
             backward=False,
+        ),
+    ]
+
+
+def _convolutions() -> list[Case]:
+    """A StyleGAN's, and a DCGAN's of stride 2."""
+    channels = SHAPE[1]
+    w3, w4 = (torch.randn(channels, channels, k, k, requires_grad=True) for k in (3, 4))
+    return [
+        Case(
+            "conv 3x3", lambda x, i: conv2d(x, w3, None, 1, 1, i), "2", layout=torch.channels_last
+        ),
+        Case(
+            "conv 4x4, stride 2",
+            lambda x, i: conv2d(x, w4, None, 2, 1, i),
+            "1",
+            layout=torch.channels_last,
         ),
     ]
 

@@ -15,6 +15,9 @@ SCHEMAS = (
     " float? clamp) -> (Tensor, Tensor)",
     "epilogue(Tensor x, Tensor? f, SymInt[4] padding, float fir_gain, Tensor? noise,"
     " Tensor? strength, Tensor? b, str act, float alpha, float gain, float? clamp) -> Tensor",
+    "conv2d(Tensor x, Tensor w, int stride, int padding) -> Tensor",
+    "conv2d_input(Tensor y, Tensor w, int stride, int padding, SymInt[2] size) -> Tensor",
+    "conv2d_weight(Tensor x, Tensor y, int stride, int padding, int kernel) -> Tensor",
 )
 
 LIBRARY = torch.library.Library("gan_versus", "DEF")

@@ -13,6 +13,7 @@ from data.shard import mine, whole
 from models.dcgan.networks import (
     Discriminator,
     Generator,
+    choose_ops,
     initialise,
     sapienza_discriminator,
     sapienza_generator,
@@ -20,6 +21,7 @@ from models.dcgan.networks import (
 from models.diffaug import diffaug
 from models.losses import LOSSES, frozen, gradient_penalty, r1_penalty
 from models.registry import GAN, Phase, Variant, known, option, register
+from ops.native import Impl
 
 Optimizer = Literal["adam", "rmsprop"]
 POSITIVE = ("z_dim", "critic_steps", "r1_interval", "lr_d", "lr_g", "latent_std", "eps")
@@ -77,6 +79,7 @@ class DCGANOptions:
     reuse_fakes: bool = option(False, "G learns from the fakes that D has just seen")
     latent_mean: float = option(0.0, "z ~ N(mean, std)")
     latent_std: float = option(1.0, "z ~ N(mean, std)")
+    ops: Impl = option("auto", "native: compiled, ref: plain torch, auto: compiled if possible")
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the option and the remedy."""
@@ -221,8 +224,9 @@ class DCGAN(GAN):
                 options.d_norm,
                 options.d_first_norm,
             )
-        initialise(self.G, options.init)
-        initialise(self.D, options.init)
+        for network in (self.G, self.D):
+            initialise(network, options.init)
+            choose_ops(network, options.ops)
         self._seen_fakes: Tensor | None = None  # between D's turn and G's, with reuse_fakes
 
     def sample_z(self, count: int, generator: torch.Generator | None = None) -> Tensor:

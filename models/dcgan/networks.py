@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data.shard import mine, whole
+from ops.conv2d import conv2d, conv_transpose2d
+from ops.native import Impl
 
 
 class Project(nn.ConvTranspose2d):
@@ -24,6 +26,26 @@ class Project(nn.ConvTranspose2d):
         return maps if self.bias is None else maps + self.bias[:, None, None]
 
 
+class Conv2d(nn.Conv2d):
+    """`nn.Conv2d` on our own op."""
+
+    impl: Impl = "auto"
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride, padding = self.stride[0], int(self.padding[0])
+        return conv2d(x, self.weight, self.bias, stride, padding, self.impl)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`nn.ConvTranspose2d` on our own op."""
+
+    impl: Impl = "auto"
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        stride, padding = self.stride[0], int(self.padding[0])
+        return conv_transpose2d(x, self.weight, self.bias, stride, padding, self.impl)
+
+
 class Generator(nn.Module):
     """4x4 transposed convolutions: the first makes a 4x4 map of z, each other doubles it."""
 
@@ -33,7 +55,7 @@ class Generator(nn.Module):
         for inputs, outputs in pairwise([*channels, 3]):
             activation = nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
             layers += [nn.BatchNorm2d(inputs), activation]
-            layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
+            layers += [ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
@@ -49,13 +71,13 @@ class Discriminator(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for index, (inputs, outputs) in enumerate(zip([3, *channels[:-1]], channels, strict=True)):
-            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=bias)]
+            layers += [Conv2d(inputs, outputs, 4, 2, 1, bias=bias)]
             if norm and (index > 0 or first_norm):
                 layers += [nn.BatchNorm2d(outputs)]
             layers += [nn.LeakyReLU(slope, inplace=True)]
         # Four layers leave a 4x4 map, five a 2x2 one.
         stride, padding = (1, 0) if len(channels) == 4 else (2, 1)
-        layers += [nn.Conv2d(channels[-1], 1, 4, stride, padding, bias=bias)]
+        layers += [Conv2d(channels[-1], 1, 4, stride, padding, bias=bias)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -73,15 +95,15 @@ def sapienza_generator(z_dim: int) -> nn.Module:
         nn.Linear(z_dim, 128 * 32 * 32),
         nn.LeakyReLU(slope, inplace=True),
         nn.Unflatten(1, (128, 32, 32)),
-        nn.Conv2d(128, 256, 5, padding=2),
+        Conv2d(128, 256, 5, padding=2),
         nn.LeakyReLU(slope, inplace=True),
-        nn.ConvTranspose2d(256, 256, 4, stride=2, padding=1),  # 32 -> 64 px
+        ConvTranspose2d(256, 256, 4, stride=2, padding=1),  # 32 -> 64 px
         nn.LeakyReLU(slope, inplace=True),
-        nn.Conv2d(256, 256, 5, padding=2),
+        Conv2d(256, 256, 5, padding=2),
         nn.LeakyReLU(slope, inplace=True),
-        nn.Conv2d(256, 256, 5, padding=2),
+        Conv2d(256, 256, 5, padding=2),
         nn.LeakyReLU(slope, inplace=True),
-        nn.Conv2d(256, 3, 7, padding=3),
+        Conv2d(256, 3, 7, padding=3),
         nn.Tanh(),
     )
 
@@ -97,9 +119,9 @@ class Dropout(nn.Dropout):
 def sapienza_discriminator() -> nn.Module:
     """The textbook discriminator for Keras: convolutions without padding, and dropout."""
     slope = SAPIENZA_SLOPE
-    layers: list[nn.Module] = [nn.Conv2d(3, 128, 3), nn.LeakyReLU(slope, inplace=True)]
+    layers: list[nn.Module] = [Conv2d(3, 128, 3), nn.LeakyReLU(slope, inplace=True)]
     for _ in range(3):  # 62 -> 30 -> 14 -> 6 px
-        layers += [nn.Conv2d(128, 128, 4, stride=2), nn.LeakyReLU(slope, inplace=True)]
+        layers += [Conv2d(128, 128, 4, stride=2), nn.LeakyReLU(slope, inplace=True)]
     return nn.Sequential(
         *layers,
         nn.Flatten(),
@@ -107,6 +129,13 @@ def sapienza_discriminator() -> nn.Module:
         nn.Linear(128 * 6 * 6, 1),
         nn.Flatten(0),  # [N, 1] -> [N]
     )
+
+
+def choose_ops(module: nn.Module, impl: Impl) -> None:
+    """Which implementation the convolutions of a network use."""
+    for layer in module.modules():
+        if isinstance(layer, Conv2d | ConvTranspose2d):
+            layer.impl = impl
 
 
 def initialise(module: nn.Module, scheme: str) -> None:

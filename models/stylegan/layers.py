@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ops.bias_act import ACTIVATIONS, bias_act
+from ops.conv2d import conv2d
 from ops.native import Impl
 from ops.upfirdn2d import binomial_filter, upfirdn2d
 
@@ -90,7 +91,7 @@ class Conv2d(nn.Module):
         kernel = self.weight.shape[2]
         weight = self.weight * self.scale
         if self.filter is None:
-            x = F.conv2d(x, weight, padding=kernel // 2)
+            x = conv2d(x, weight, padding=kernel // 2, impl=self.impl)
         elif kernel == 1:
             x = F.conv2d(upfirdn2d(x, self.filter, down=2, padding=1, impl=self.impl), weight)
         else:

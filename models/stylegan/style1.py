@@ -15,6 +15,7 @@ from models.stylegan.generator import Noise, draw_noise
 from models.stylegan.layers import Conv2d, Linear, clamp_for, full_precision, minibatch_std
 from models.stylegan.style2 import RESOLUTIONS, channels_at
 from ops.bias_act import bias_act
+from ops.conv2d import conv2d, conv_transpose2d
 from ops.native import Impl
 from ops.upfirdn2d import binomial_filter, upfirdn2d
 
@@ -128,8 +129,8 @@ class StyledLayer(nn.Module):
             return x
         weight = self.weight * self.scale
         if self.filter is None:
-            return F.conv2d(x, weight, padding=1)
-        x = F.conv_transpose2d(x, 4 * over_squares(weight), stride=2, padding=1)
+            return conv2d(x, weight, padding=1, impl=self.impl)
+        x = conv_transpose2d(x, 4 * over_squares(weight), None, 2, 1, impl=self.impl)
         return upfirdn2d(x, self.filter, padding=1, impl=self.impl)
 
 
@@ -202,7 +203,7 @@ class DownConv(Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         x = upfirdn2d(x, self.blur, padding=1, impl=self.impl)
-        x = F.conv2d(x, over_squares(self.weight * self.scale), stride=2, padding=1)
+        x = conv2d(x, over_squares(self.weight * self.scale), None, 2, 1, impl=self.impl)
         return bias_act(x, self.bias, self.act, gain=self.gain, clamp=clamp_for(x), impl=self.impl)
 
 

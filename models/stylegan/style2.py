@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from models.stylegan.generator import Noise, draw_noise
 from models.stylegan.layers import Conv2d, Linear, clamp_for, full_precision, minibatch_std
+from ops.conv2d import conv2d
 from ops.epilogue import epilogue
 from ops.native import Impl
 from ops.upfirdn2d import binomial_filter, upfirdn2d
@@ -75,7 +76,10 @@ class StyledConv(nn.Module):
             power = style.square() @ (power if self.up else power.T)
             demodulation = (power + 1e-8).rsqrt()  # [N, C']
         x = x * style[:, :, None, None].to(x.dtype)
-        x = F.conv_transpose2d(x, weight, stride=2) if self.up else F.conv2d(x, weight, padding=1)
+        if self.up:
+            x = F.conv_transpose2d(x, weight, stride=2)
+        else:
+            x = conv2d(x, weight, padding=1, impl=self.impl)
         return x * demodulation[:, :, None, None].to(x.dtype)
 
 
