@@ -67,14 +67,12 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         Store(folder / "noise"),
     )
     killed = RunDir.create(folder / "killed", config)
+    longest = 2 * seconds_to_a_step(killed, config)
     seen = 0
     for _ in range(kills):
         process = start(killed, config)
-        time.sleep(moments.uniform(0, 3))  # a snapshot takes about one, a step a few hundredths
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        if not any((killed.path / "checkpoints").glob("0*")):
-            continue  # killed before the first save
+        time.sleep(moments.uniform(0, longest))
+        kill(process)
         damaged: list[str] = []
         newest = load_checkpoint(killed.path / "checkpoints", damaged.append).state["nimg"]
         if damaged or newest < seen:
@@ -82,12 +80,27 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         seen = newest
     click.echo(f"{kills} kills in {seen // config.training.batch} steps")
     if not seen:
-        return "nothing to say: every kill came before the second save"
+        return "nothing to say: no process came as far as a step"
     config = ending_after(config, seen)
     finish(start(killed, config))
     straight = RunDir.create(folder / "straight", config)
     finish(start(straight, config))
     return differences(straight, killed, config)
+
+
+def seconds_to_a_step(run: RunDir, config: RunConfig) -> float:
+    """From a start to the first step's checkpoint; a sheet on the way takes longest."""
+    begun = time.monotonic()
+    process = start(run, config)
+    while not any((run.path / "checkpoints").glob("0*[1-9]")):
+        time.sleep(0.01)
+    kill(process)
+    return time.monotonic() - begun
+
+
+def kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
 
 
 def ending_after(config: RunConfig, nimg: int) -> RunConfig:
