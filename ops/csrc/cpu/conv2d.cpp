@@ -83,11 +83,6 @@ void unroll(const F& f) {
   }(std::make_integer_sequence<int, COUNT>{});
 }
 
-template <int LANES>
-struct Vector {
-  typedef float type __attribute__((vector_size(LANES * sizeof(float))));
-};
-
 // A row of a matrix times x; its zeros cost nothing.
 template <const auto& MATRIX, int ROW, typename Vec>
 Vec row_times(const Vec* x) {
@@ -102,26 +97,33 @@ Vec row_times(const Vec* x) {
 template <int SIZE>
 using Pointers = float* [SIZE][SIZE];  // to the channels of a square's pixels or points
 
-// out = MATRIX in MATRIX^T, channel by channel.
+// out = MATRIX in MATRIX^T for the LANES channels from c on.
 template <const auto& MATRIX, int LANES>
+void transform_lanes(const Pointers<MATRIX.columns>& in, const Pointers<MATRIX.rows>& out,
+                     int64_t c) {
+  typedef float Vec __attribute__((vector_size(LANES * sizeof(float))));
+  constexpr int rows = MATRIX.rows, columns = MATRIX.columns;
+  Vec half[rows][columns];
+  for (int j = 0; j < columns; ++j) {
+    Vec column[columns];
+    for (int i = 0; i < columns; ++i) std::memcpy(&column[i], in[i][j] + c, sizeof(Vec));
+    unroll<rows>([&](auto i) { half[i][j] = row_times<MATRIX, i>(column); });
+  }
+  for (int i = 0; i < rows; ++i) {
+    unroll<rows>([&](auto j) {
+      const Vec value = row_times<MATRIX, j>(half[i]);
+      std::memcpy(out[i][j] + c, &value, sizeof(Vec));
+    });
+  }
+}
+
+// Of all channels, which are a multiple of 8.
+template <const auto& MATRIX>
 void transform(const Pointers<MATRIX.columns>& in, const Pointers<MATRIX.rows>& out,
                int64_t channels) {
-  using Vec = typename Vector<LANES>::type;
-  constexpr int rows = MATRIX.rows, columns = MATRIX.columns;
-  for (int64_t c = 0; c < channels; c += LANES) {
-    Vec half[rows][columns];
-    for (int j = 0; j < columns; ++j) {
-      Vec column[columns];
-      for (int i = 0; i < columns; ++i) std::memcpy(&column[i], in[i][j] + c, sizeof(Vec));
-      unroll<rows>([&](auto i) { half[i][j] = row_times<MATRIX, i>(column); });
-    }
-    for (int i = 0; i < rows; ++i) {
-      unroll<rows>([&](auto j) {
-        const Vec value = row_times<MATRIX, j>(half[i]);
-        std::memcpy(out[i][j] + c, &value, sizeof(Vec));
-      });
-    }
-  }
+  int64_t c = 0;
+  for (; c + 16 <= channels; c += 16) transform_lanes<MATRIX, 16>(in, out, c);
+  if (c < channels) transform_lanes<MATRIX, 8>(in, out, c);
 }
 
 // --- Where the pixels are -----------------------------------------------------------------------
@@ -203,7 +205,7 @@ void for_shares(int64_t tiles, int64_t block, const F& f) {
   });
 }
 
-template <int TILE, int TAPS, int LANES>
+template <int TILE, int TAPS>
 struct Winograd {
   static constexpr int side = TILE + TAPS - 1, points = side * side;
   static constexpr auto input = algorithm<TILE, TAPS>.input;
@@ -246,7 +248,7 @@ struct Winograd {
     for_tiles(tiles, begin, end, [&](int64_t row, int64_t image, int64_t y0, int64_t x0) {
       x.square<MATRIX.columns>(in, image, y0, x0, tiles.step, zeros.data());
       points_of<side>(out, values, row);
-      transform<MATRIX, LANES>(in, out, x.channels);
+      transform<MATRIX>(in, out, x.channels);
     });
   }
 
@@ -268,7 +270,7 @@ struct Winograd {
     for_tiles(tiles, begin, end, [&](int64_t row, int64_t image, int64_t y0, int64_t x0) {
       y.square<TILE>(out, image, y0, x0, tiles.step, outside.data());
       points_of<side>(in, values, row);
-      transform<output, LANES>(in, out, y.channels);
+      transform<output>(in, out, y.channels);
     });
   }
 
@@ -296,7 +298,7 @@ struct Winograd {
   static at::Tensor kernels_at_points(const at::Tensor& w, int64_t stride, bool flip) {
     at::Tensor u = at::empty({points, stride * stride, w.size(0), w.size(1)}, w.options());
     for_kernels(Maps(w), stride, flip, u, [&](const auto& taps, const auto& at_points) {
-      transform<kernel, LANES>(taps, at_points, w.size(1));
+      transform<kernel>(taps, at_points, w.size(1));
     });
     return u;
   }
@@ -375,7 +377,7 @@ struct Winograd {
     for (size_t i = 1; i < sums.size(); ++i) sums[0].add_(sums[i]);
     const at::Tensor u = sums[0].unflatten(2, {phases, x.channels}).transpose(1, 2);
     for_kernels(Maps(w), stride, false, u, [&](const auto& taps, const auto& at_points) {
-      transform<kernel_adjoint, LANES>(at_points, taps, x.channels);
+      transform<kernel_adjoint>(at_points, taps, x.channels);
     });
   }
 };
@@ -384,15 +386,9 @@ struct Winograd {
 template <typename F>
 void with_winograd(const at::Tensor& w, int64_t stride, const F& f) {
   const int64_t kernel = w.size(2);
-  const auto with_lanes = [&]<int TILE, int TAPS>() {
-    if (w.size(0) % 16 == 0 && w.size(1) % 16 == 0) {
-      return f.template operator()<Winograd<TILE, TAPS, 16>>();
-    }
-    return f.template operator()<Winograd<TILE, TAPS, 8>>();
-  };
-  if (kernel == 3 && stride == 1) return with_lanes.template operator()<4, 3>();
-  if (kernel == 5 && stride == 1) return with_lanes.template operator()<2, 5>();
-  if (kernel == 4 && stride == 2) return with_lanes.template operator()<4, 2>();
+  if (kernel == 3 && stride == 1) return f.template operator()<Winograd<4, 3>>();
+  if (kernel == 5 && stride == 1) return f.template operator()<Winograd<2, 5>>();
+  if (kernel == 4 && stride == 2) return f.template operator()<Winograd<4, 2>>();
   TORCH_CHECK(false, "w, stride: expected kernels of 3 or 5 at stride 1 or of 4 at stride 2, got ",
               w.sizes(), " and ", stride);
 }
