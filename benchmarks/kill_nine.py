@@ -55,7 +55,7 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
         "simple",
         SETTINGS,
         {
-            "kimg": kills * 1.0,  # far more than the kills will let it see
+            "kimg": float(kills),  # far more than the kills will let it see
             "batch": 4,
             "tick_kimg": 0.02,
             "snap_kimg": SNAP_KIMG,
@@ -68,18 +68,17 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
     )
     killed = RunDir.create(folder / "killed", config)
     longest = 2 * seconds_to_a_step(killed, config)
-    seen = 0
+    seen = first = newest_save(killed)
     for _ in range(kills):
         process = start(killed, config)
         time.sleep(moments.uniform(0, longest))
         kill(process)
-        damaged: list[str] = []
-        newest = load_checkpoint(killed.path / "checkpoints", damaged.append).state["nimg"]
-        if damaged or newest < seen:
-            return f"after {seen} images: {damaged or f'went back to {newest}'}"
+        newest = newest_save(killed)
+        if newest < seen:
+            return f"after {seen} images: went back to {newest}"
         seen = newest
-    click.echo(f"{kills} kills in {seen // config.training.batch} steps")
-    if not seen:
+    click.echo(f"{kills} kills in {(seen - first) // config.training.batch} steps")
+    if seen == first:
         return "nothing to say: no process came as far as a step"
     config = ending_after(config, seen)
     finish(start(killed, config))
@@ -88,12 +87,23 @@ def survive(folder: Path, kills: int, moments: random.Random) -> str | None:
     return differences(straight, killed, config)
 
 
+def newest_save(run: RunDir) -> int:
+    """Images seen by the newest checkpoint. Damaged ones are an error: none may be."""
+
+    def damaged(line: str) -> None:
+        raise AssertionError(line)
+
+    return load_checkpoint(run.path / "checkpoints", damaged).state["nimg"]
+
+
 def seconds_to_a_step(run: RunDir, config: RunConfig) -> float:
-    """From a start to the first step's checkpoint; a sheet on the way takes longest."""
+    """From a process's start to its first step's checkpoint, and what comes before: a sheet."""
     begun = time.monotonic()
     process = start(run, config)
     while not any((run.path / "checkpoints").glob("0*[1-9]")):
         time.sleep(0.01)
+        ended, status = os.waitpid(process, os.WNOHANG)
+        assert not ended, f"the run failed with status {status}"
     kill(process)
     return time.monotonic() - begun
 

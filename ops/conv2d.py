@@ -1,8 +1,8 @@
 """Convolutions in fewer products on a CPU: minimal filtering, instead of one product a tap.
 
 Winograd (1980, "Arithmetic Complexity of Computations"); Lavin & Gray (2016, arXiv 1509.09308).
-The results differ from those of plain convolutions as these differ among each other, by rounding:
-a few millionths of their size.
+Errors are about four times those of plain convolutions in float32: a few millionths of the largest
+result. A NaN or an infinity spreads over its tile.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ from ops.native import Impl, is_native
 
 # What the compiled op knows: kernel and stride, and the pixels of x that go into a tile.
 TILES = {(3, 1): 4, (5, 1): 2, (4, 2): 8}
-# Below, transforming the kernels takes longer than it saves: tiles, and products at each point.
-LEAST_TILES = 64
+# Transforming the weights has to pay: by this many tiles a thread, and products at each point.
+LEAST_TILES = 32
 LEAST_PRODUCTS = 2**20
+MOST_WEIGHTS = 2**22  # their gradient takes up to six times as much memory, in each thread
 
 
 def conv2d(
@@ -32,9 +33,9 @@ def conv2d(
 ) -> Tensor:
     """`F.conv2d`, compiled where that is faster; differentiable any number of times.
 
-    That is on a CPU, in float32, channels-last, for the kernels and sizes of `TILES` and below,
-    channels in multiples of 8. All else is plain torch whatever `impl` says, as is what
-    torch.compile and torch.export see.
+    That is on a CPU, in float32, with channels-last weights, for the kernels of `TILES`, for large
+    enough maps, and for channels in multiples of 8. All else is plain torch, whatever `impl` says,
+    and so is what torch.compile and torch.export see.
 
     Args:
         x: [N, inputs, H, W].
@@ -74,8 +75,10 @@ def conv_transpose2d(
 
 
 def _pays(x: Tensor, w: Tensor, stride: int, scale: int = 1) -> bool:
-    """Whether the compiled op takes x, `scale` times smaller than what a convolution starts from,
-    and is faster.
+    """Whether the compiled op knows this convolution and is faster.
+
+    Args:
+        scale: how many times as high and wide as x that is which tiles are cut from.
     """
     if (
         x.device.type != "cpu"
@@ -88,11 +91,12 @@ def _pays(x: Tensor, w: Tensor, stride: int, scale: int = 1) -> bool:
     n, _, height, width = x.shape
     tiles = n * (scale * height // tile) * (scale * width // tile)
     return (
-        tiles >= LEAST_TILES
+        tiles >= LEAST_TILES * torch.get_num_threads()
         and tiles * w.shape[0] * w.shape[1] >= LEAST_PRODUCTS
+        and w.numel() <= MOST_WEIGHTS
         and w.shape[0] % 8 == w.shape[1] % 8 == 0
         and w.shape[2] == w.shape[3]
-        and x.is_contiguous(memory_format=torch.channels_last)
+        and w.is_contiguous(memory_format=torch.channels_last)
     )
 
 

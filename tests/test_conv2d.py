@@ -1,6 +1,7 @@
 """Compiled convolutions: values and derivatives against float64 mathematics, and when they run."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from models.registry import family
 from ops import native
 from ops.conv2d import conv2d, conv_transpose2d
 from ops.library import ops
+from tests.conftest import TrainerMaker
+from tests.test_resume import assert_same
+from training.checkpoint import load_checkpoint, save_checkpoint
 
 # Of the result's size; float32 has 6e-8, and points up to 2 in a polynomial of degree 5 cost more.
 TOLERANCE = 2e-5
@@ -188,10 +192,12 @@ class Called(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
+        self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func.namespace == "gan_versus":
             self.names.add(func._schema.name.partition("::")[2])
+            self.count += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -202,14 +208,16 @@ def called(x: Tensor, w: Tensor, *arguments: Any) -> set[str]:
 
 
 def worth_it() -> tuple[Tensor, Tensor]:
-    return torch.randn(8, 64, 32, 32).to(memory_format=LAST), torch.randn(64, 64, 3, 3)
+    x, w = torch.randn(8, 64, 32, 32), torch.randn(64, 64, 3, 3)
+    return x.to(memory_format=LAST), w.to(memory_format=LAST)
 
 
 def test_compiled_where_it_pays() -> None:
     x, w = worth_it()
     assert called(x, w, 1, 1) == called(x, w, 1, 1, "native") == {"conv2d"}
+    assert called(x.contiguous(), w, 1, 1) == {"conv2d"}
     with Called() as calls:
-        conv_transpose2d(x, torch.randn(64, 64, 4, 4), None, 2, 1)
+        conv_transpose2d(x, torch.randn(64, 64, 4, 4).to(memory_format=LAST), None, 2, 1)
     assert calls.names == {"conv2d_input"}
 
 
@@ -217,26 +225,33 @@ def test_compiled_where_it_pays() -> None:
     "other",
     [
         lambda x, w: (x, w, 1, 1, "ref"),
-        lambda x, w: (x.contiguous(), w, 1, 1),
+        lambda x, w: (x, w.contiguous(), 1, 1),
         lambda x, w: (x.bfloat16(), w.bfloat16(), 1, 1),
         lambda x, w: (x.double(), w.double(), 1, 1),
         lambda x, w: (x, w, 2, 1),
         lambda x, w: (x, w[:, :, :1, :1], 1, 0),
-        lambda x, w: (x, w[:, :, :1], 1, 1),
+        lambda x, w: (x, w[..., :1], 1, 1),
         lambda x, w: (x, w[:60], 1, 1),
         lambda x, w: (x[:, :3], w[:, :3], 1, 1),
-        lambda x, w: (x[:, :, :2, :2], w, 1, 1),
-        lambda x, w: (x[:, :8], w[:8, :8], 1, 1),
+        lambda x, w: (x[:1, :, :16, :16], w.repeat(8, 1, 1, 1), 1, 1),  # few tiles
+        lambda x, w: (x[:, :8], w[:8, :8], 1, 1),  # few products
+        lambda x, w: (x.repeat(1, 16, 1, 1), w.repeat(16, 16, 1, 1), 1, 1),  # too many weights
     ],
 )
 def test_plain_torch_where_not(other: Callable[..., tuple[Any, ...]]) -> None:
-    x, w, *arguments = other(*worth_it())
-    x = x if x.is_contiguous() else x.contiguous(memory_format=LAST)
-    assert called(x, w, *arguments) == set()
-    stride, padding = arguments[:2]
-    assert torch.equal(
-        conv2d(x, w, None, stride, padding, *arguments[2:]), F.conv2d(x, w, None, stride, padding)
-    )
+    x, w, stride, padding, *impl = other(*worth_it())
+    if not w.is_contiguous():
+        w = w.contiguous(memory_format=LAST)
+    with Called() as calls:
+        y = conv2d(x, w, None, stride, padding, *impl)
+    assert calls.names == set()
+    assert torch.equal(y, F.conv2d(x, w, None, stride, padding))
+
+
+def test_what_torch_refuses_is_refused() -> None:
+    x, w = torch.randn(64, 64, 4, 4), torch.randn(64, 64, 5, 5).to(memory_format=LAST)
+    with pytest.raises(RuntimeError, match="kernel's size"):
+        conv2d(x, w)
 
 
 def test_plain_torch_in_low_precision_and_graphs() -> None:
@@ -254,21 +269,34 @@ def test_plain_torch_in_low_precision_and_graphs() -> None:
     torch.testing.assert_close(program.module()(x[:3]), F.conv2d(x[:3], w, None, 1, 1))
 
 
-@pytest.mark.parametrize(
-    ("variant", "ops_used"),
-    [("tutorial", {"conv2d_input"}), ("sapienza", {"conv2d_input", "conv2d"})],
-)
-def test_networks_take_the_option(variant: str, ops_used: set[str]) -> None:
+@pytest.mark.parametrize(("variant", "compiled"), [("tutorial", 3), ("sapienza", 4)])
+def test_networks_take_the_option(variant: str, compiled: int) -> None:
     """`--set ops=ref` is plain torch, and the default the same images to within rounding."""
-    images = {}
-    for impl in ("ref", "native"):
+    images, counts = {}, {}
+    for impl in ("ref", "auto"):
         torch.manual_seed(0)
         gan = family("dcgan").build(family("dcgan").resolve(variant, {"ops": impl}))
         gan.G.to(memory_format=LAST)
         with torch.no_grad(), Called() as calls:
-            images[impl] = gan.G(gan.sample_z(16))
-        assert calls.names == (ops_used if impl == "native" else set())
-    torch.testing.assert_close(images["ref"], images["native"], rtol=0, atol=1e-4)
+            images[impl] = gan.G(gan.sample_z(64))
+        counts[impl] = calls.count
+    assert counts == {"ref": 0, "auto": compiled}
+    torch.testing.assert_close(images["ref"], images["auto"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.usefixtures("whatever_the_size")
+def test_a_resumed_run_is_the_uninterrupted_one(make_trainer: TrainerMaker, tmp_path: Path) -> None:
+    settings = {"ops": "native", "r1_interval": 2}
+    straight, resumed = (make_trainer("tiny", settings) for _ in range(2))
+    with Called() as calls:
+        straight.step()
+    assert calls.names >= {"conv2d", "conv2d_input", "conv2d_weight"}
+    save_checkpoint(tmp_path, straight.weights(), straight.state(), True)
+    resumed.load(load_checkpoint(tmp_path, pytest.fail))
+    for trainer in (straight, resumed):
+        trainer.step()
+        trainer.step()
+    assert_same(resumed, straight)
 
 
 # --- The ops themselves -------------------------------------------------------------------------
@@ -285,18 +313,33 @@ def test_opcheck(conv: Conv) -> None:
     torch.library.opcheck(ops.conv2d_weight.default, (x, y, *settings, conv.kernel))
 
 
+def zeros(*shape: int) -> Tensor:
+    return torch.zeros(shape)
+
+
+X, W = zeros(1, 8, 6, 6), zeros(16, 8, 3, 3)
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("op", "arguments", "message"),
     [
-        ((torch.zeros(8, 4, 4), torch.zeros(8, 8, 3, 3), 1, 1), r"x: .*\[8, 4, 4\]"),
-        ((torch.zeros(1, 8, 4, 4), torch.zeros(8, 16, 3, 3), 1, 1), r"16 channels, .*\[1, 8"),
-        ((torch.zeros(1, 8, 4, 4), torch.zeros(8, 8, 3, 3), 2, 1), r"stride: .* and 2"),
-        ((torch.zeros(1, 8, 4, 4), torch.zeros(8, 8, 3, 4), 1, 1), r"w: .*\[8, 8, 3, 4\]"),
-        ((torch.zeros(1, 4, 4, 4), torch.zeros(8, 4, 3, 3), 1, 1), r"w: .*8 channels.*\[8, 4"),
-        ((torch.zeros(1, 8, 4, 4), torch.zeros(8, 8, 3, 3).double(), 1, 1), "w: .*Double"),
-        ((torch.zeros(1, 8, 4, 4).bfloat16(), torch.zeros(8, 8, 3, 3), 1, 1), "x: .*BFloat16"),
+        ("conv2d", (X[0], W, 1, 1), r"x: .*\[8, 6, 6\]"),
+        ("conv2d", (X.bfloat16(), W, 1, 1), "x: .*BFloat16"),
+        ("conv2d", (X[:, :, :1], W, 1, 0), r"x: .*kernel's size.*\[1, 8, 1, 6\]"),
+        ("conv2d", (zeros(1, 16, 6, 6), W, 1, 1), r"x: .*8 channels.*\[1, 16"),
+        ("conv2d", (X, W.double(), 1, 1), "w: .*Double"),
+        ("conv2d", (X, W[..., :2], 1, 1), r"w: .*\[16, 8, 3, 2\]"),
+        ("conv2d", (X, W[:15], 1, 1), r"w: .*multiples of 8.*\[15"),
+        ("conv2d", (X[:, :0], W[:, :0], 1, 1), r"w: .*\[16, 0"),
+        ("conv2d", (X, W, 2, 1), r"stride: .* and 2"),
+        ("conv2d", (X, W, 0, 1), "stride, .* 0 and 1"),
+        ("conv2d", (X, W, 1, -1), "padding: .* 1 and -1"),
+        ("conv2d_input", (zeros(1, 16, 5, 6), W, 1, 1, (6, 6)), r"y: .*\[1, 16, 6, 6\]"),
+        ("conv2d_input", (zeros(1, 16, 6, 6), W, 1, 1, (6, 6, 6)), "size: "),
+        ("conv2d_weight", (X, zeros(2, 16, 6, 6), 1, 1, 3), r"y: .*\[1, 16, 6, 6\]"),
+        ("conv2d_weight", (X, zeros(1, 16, 6, 6).double(), 1, 1, 3), "y: .*Double"),
     ],
 )
-def test_wrong_arguments_are_named(arguments: tuple[Any, ...], message: str) -> None:
+def test_wrong_arguments_are_named(op: str, arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
-        ops.conv2d(*arguments)
+        getattr(ops, op)(*arguments)

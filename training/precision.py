@@ -17,7 +17,7 @@ PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
 # On a CPU too: a tenth faster for a DCGAN in batches of 64, and of nine networks slower for none
 # beyond what timings differ by.
 FASTEST_FORMAT = "channels_last"
-CPU_TRIAL_BATCH = 8  # a process
+CPU_TRIAL_BATCH = 16  # a process: in fewer images, compiled convolutions do not show what they save
 TRIAL_ROUNDS = {"cpu": 3, "cuda": 20}
 
 

@@ -13,7 +13,6 @@ from data.shard import mine, whole
 from models.dcgan.networks import (
     Discriminator,
     Generator,
-    choose_ops,
     initialise,
     sapienza_discriminator,
     sapienza_generator,
@@ -213,20 +212,22 @@ class DCGAN(GAN):
         self.z_dim = options.z_dim
         self.loss = LOSSES[options.loss]
         if options.network == "sapienza":
-            self.G = sapienza_generator(options.z_dim)
-            self.D = sapienza_discriminator()
+            self.G = sapienza_generator(options.z_dim, options.ops)
+            self.D = sapienza_discriminator(options.ops)
         else:
-            self.G = Generator(options.z_dim, options.g_channels, options.g_bias, options.g_slope)
+            self.G = Generator(
+                options.z_dim, options.g_channels, options.g_bias, options.g_slope, options.ops
+            )
             self.D = Discriminator(
                 options.d_channels,
                 options.d_bias,
                 options.d_slope,
                 options.d_norm,
                 options.d_first_norm,
+                options.ops,
             )
-        for network in (self.G, self.D):
-            initialise(network, options.init)
-            choose_ops(network, options.ops)
+        initialise(self.G, options.init)
+        initialise(self.D, options.init)
         self._seen_fakes: Tensor | None = None  # between D's turn and G's, with reuse_fakes
 
     def sample_z(self, count: int, generator: torch.Generator | None = None) -> Tensor:

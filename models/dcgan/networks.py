@@ -27,35 +27,48 @@ class Project(nn.ConvTranspose2d):
 
 
 class Conv2d(nn.Conv2d):
-    """`nn.Conv2d` on our own op."""
+    """`nn.Conv2d`, compiled where that is faster."""
 
-    impl: Impl = "auto"
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        impl: Impl = "auto",
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, stride, padding, bias=bias)
+        self.settings = (stride, padding, impl)
 
     def forward(self, x: Tensor) -> Tensor:
-        stride, padding = self.stride[0], int(self.padding[0])
-        return conv2d(x, self.weight, self.bias, stride, padding, self.impl)
+        return conv2d(x, self.weight, self.bias, *self.settings)
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """`nn.ConvTranspose2d` on our own op."""
+    """`nn.ConvTranspose2d` that doubles the size of its maps, compiled where that is faster."""
 
-    impl: Impl = "auto"
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, impl: Impl = "auto") -> None:
+        super().__init__(inputs, outputs, kernel_size=4, stride=2, padding=1, bias=bias)
+        self.impl: Impl = impl
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        stride, padding = self.stride[0], int(self.padding[0])
-        return conv_transpose2d(x, self.weight, self.bias, stride, padding, self.impl)
+        return conv_transpose2d(x, self.weight, self.bias, 2, 1, self.impl)
 
 
 class Generator(nn.Module):
     """4x4 transposed convolutions: the first makes a 4x4 map of z, each other doubles it."""
 
-    def __init__(self, z_dim: int, channels: Sequence[int], bias: bool, slope: float = 0.0) -> None:
+    def __init__(
+        self, z_dim: int, channels: Sequence[int], bias: bool, slope: float, impl: Impl
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = [Project(z_dim, channels[0], bias)]
         for inputs, outputs in pairwise([*channels, 3]):
             activation = nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
             layers += [nn.BatchNorm2d(inputs), activation]
-            layers += [ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
+            layers += [ConvTranspose2d(inputs, outputs, bias, impl)]
         self.layers = nn.Sequential(*layers, nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
@@ -66,18 +79,24 @@ class Discriminator(nn.Module):
     """4x4 convolutions that each halve the map, and a last one that makes a 1x1 map of it."""
 
     def __init__(
-        self, channels: Sequence[int], bias: bool, slope: float, norm: bool, first_norm: bool
+        self,
+        channels: Sequence[int],
+        bias: bool,
+        slope: float,
+        norm: bool,
+        first_norm: bool,
+        impl: Impl,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for index, (inputs, outputs) in enumerate(zip([3, *channels[:-1]], channels, strict=True)):
-            layers += [Conv2d(inputs, outputs, 4, 2, 1, bias=bias)]
+            layers += [Conv2d(inputs, outputs, 4, 2, 1, bias, impl)]
             if norm and (index > 0 or first_norm):
                 layers += [nn.BatchNorm2d(outputs)]
             layers += [nn.LeakyReLU(slope, inplace=True)]
         # Four layers leave a 4x4 map, five a 2x2 one.
         stride, padding = (1, 0) if len(channels) == 4 else (2, 1)
-        layers += [Conv2d(channels[-1], 1, 4, stride, padding, bias=bias)]
+        layers += [Conv2d(channels[-1], 1, 4, stride, padding, bias, impl)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -88,22 +107,22 @@ SAPIENZA_SLOPE = 0.3  # Keras's default for LeakyReLU
 SAPIENZA_DROPOUT = 0.4
 
 
-def sapienza_generator(z_dim: int) -> nn.Module:
+def sapienza_generator(z_dim: int, impl: Impl) -> nn.Module:
     """The textbook generator for Keras: no batch norm, and most of its work at full resolution."""
     slope = SAPIENZA_SLOPE
     return nn.Sequential(
         nn.Linear(z_dim, 128 * 32 * 32),
         nn.LeakyReLU(slope, inplace=True),
         nn.Unflatten(1, (128, 32, 32)),
-        Conv2d(128, 256, 5, padding=2),
+        Conv2d(128, 256, 5, padding=2, impl=impl),
         nn.LeakyReLU(slope, inplace=True),
-        ConvTranspose2d(256, 256, 4, stride=2, padding=1),  # 32 -> 64 px
+        ConvTranspose2d(256, 256, impl=impl),  # 32 -> 64 px
         nn.LeakyReLU(slope, inplace=True),
-        Conv2d(256, 256, 5, padding=2),
+        Conv2d(256, 256, 5, padding=2, impl=impl),
         nn.LeakyReLU(slope, inplace=True),
-        Conv2d(256, 256, 5, padding=2),
+        Conv2d(256, 256, 5, padding=2, impl=impl),
         nn.LeakyReLU(slope, inplace=True),
-        Conv2d(256, 3, 7, padding=3),
+        Conv2d(256, 3, 7, padding=3, impl=impl),
         nn.Tanh(),
     )
 
@@ -116,12 +135,12 @@ class Dropout(nn.Dropout):
         return x * mine(F.dropout(ones, self.p, self.training))
 
 
-def sapienza_discriminator() -> nn.Module:
+def sapienza_discriminator(impl: Impl) -> nn.Module:
     """The textbook discriminator for Keras: convolutions without padding, and dropout."""
     slope = SAPIENZA_SLOPE
-    layers: list[nn.Module] = [Conv2d(3, 128, 3), nn.LeakyReLU(slope, inplace=True)]
+    layers: list[nn.Module] = [Conv2d(3, 128, 3, impl=impl), nn.LeakyReLU(slope, inplace=True)]
     for _ in range(3):  # 62 -> 30 -> 14 -> 6 px
-        layers += [Conv2d(128, 128, 4, stride=2), nn.LeakyReLU(slope, inplace=True)]
+        layers += [Conv2d(128, 128, 4, stride=2, impl=impl), nn.LeakyReLU(slope, inplace=True)]
     return nn.Sequential(
         *layers,
         nn.Flatten(),
@@ -129,13 +148,6 @@ def sapienza_discriminator() -> nn.Module:
         nn.Linear(128 * 6 * 6, 1),
         nn.Flatten(0),  # [N, 1] -> [N]
     )
-
-
-def choose_ops(module: nn.Module, impl: Impl) -> None:
-    """Which implementation the convolutions of a network use."""
-    for layer in module.modules():
-        if isinstance(layer, Conv2d | ConvTranspose2d):
-            layer.impl = impl
 
 
 def initialise(module: nn.Module, scheme: str) -> None:

@@ -83,15 +83,14 @@ void unroll(const F& f) {
   }(std::make_integer_sequence<int, COUNT>{});
 }
 
-// A row of a matrix times x; its zeros cost nothing.
+// sum = a row of a matrix times x; its zeros cost nothing.
 template <const auto& MATRIX, int ROW, typename Vec>
-Vec row_times(const Vec* x) {
-  Vec sum{};
+void row_times(const Vec* x, Vec& sum) {
+  sum = Vec{};
   unroll<MATRIX.columns>([&](auto j) {
     constexpr float weight = MATRIX.at[ROW][j];
     if constexpr (weight != 0.0f) sum += weight * x[j];
   });
-  return sum;
 }
 
 template <int SIZE>
@@ -107,11 +106,12 @@ void transform_lanes(const Pointers<MATRIX.columns>& in, const Pointers<MATRIX.r
   for (int j = 0; j < columns; ++j) {
     Vec column[columns];
     for (int i = 0; i < columns; ++i) std::memcpy(&column[i], in[i][j] + c, sizeof(Vec));
-    unroll<rows>([&](auto i) { half[i][j] = row_times<MATRIX, i>(column); });
+    unroll<rows>([&](auto i) { row_times<MATRIX, i>(column, half[i][j]); });
   }
   for (int i = 0; i < rows; ++i) {
     unroll<rows>([&](auto j) {
-      const Vec value = row_times<MATRIX, j>(half[i]);
+      Vec value;
+      row_times<MATRIX, j>(half[i], value);
       std::memcpy(out[i][j] + c, &value, sizeof(Vec));
     });
   }
@@ -128,15 +128,13 @@ void transform(const Pointers<MATRIX.columns>& in, const Pointers<MATRIX.rows>& 
 
 // --- Where the pixels are -----------------------------------------------------------------------
 
-float* data_of(const at::Tensor& t) { return static_cast<float*>(t.data_ptr()); }
-
 // A tensor [count, channels, height, width] whose channels are contiguous.
 struct Maps {
   float* data;
   int64_t count, channels, height, width, image_stride, row_stride, column_stride;
 
   explicit Maps(const at::Tensor& x)
-      : data(data_of(x)),
+      : data(x.mutable_data_ptr<float>()),
         count(x.size(0)),
         channels(x.size(1)),
         height(x.size(2)),
@@ -165,7 +163,7 @@ struct Maps {
 // The points of one row of [points, rows, channels].
 template <int SIZE>
 void points_of(Pointers<SIZE>& points, const at::Tensor& values, int64_t row) {
-  float* first = data_of(values) + row * values.stride(1);
+  float* first = values.mutable_data_ptr<float>() + row * values.stride(1);
   for (int i = 0; i < SIZE; ++i) {
     for (int j = 0; j < SIZE; ++j) points[i][j] = first + (i * SIZE + j) * values.stride(0);
   }
@@ -189,19 +187,22 @@ at::Tensor channels_last(const at::Tensor& x) {
   return x.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-// [outputs, inputs, k, k] as [inputs, outputs, k, k], outputs contiguous.
+// [outputs, inputs, k, k] as [inputs, outputs, k, k], outputs contiguous: a matrix's transposition,
+// which torch does in blocks, as it does none of four axes.
 at::Tensor exchanged(const at::Tensor& w) {
   const at::Tensor rows = w.permute({0, 2, 3, 1}).reshape({w.size(0), -1});
   return rows.t().contiguous().view({w.size(2), w.size(3), w.size(1), w.size(0)})
       .permute({2, 3, 0, 1});
 }
 
-// Calls f(begin, end) on shares of tiles, in parallel.
+int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Calls f(share, begin, end) on shares of tiles, whole blocks, in parallel.
 template <typename F>
 void for_shares(int64_t tiles, int64_t block, const F& f) {
-  at::parallel_for(0, (tiles + block - 1) / block, 1, [&](int64_t begin, int64_t end) {
-    const at::AutoDispatchBelowADInplaceOrView guard;
-    f(begin * block, std::min(end * block, tiles));
+  at::parallel_for(0, divided_up(tiles, block), 1, [&](int64_t begin, int64_t end) {
+    const at::AutoDispatchBelowADInplaceOrView guard;  // which kernels have, and their threads not
+    f(begin, begin * block, std::min(end * block, tiles));
   });
 }
 
@@ -215,16 +216,17 @@ struct Winograd {
   static constexpr auto output_adjoint = output.transposed();
 
   static Tiles tiles_of(int64_t images, int64_t height, int64_t width) {
-    return {images, (height + TILE - 1) / TILE, (width + TILE - 1) / TILE, 0, 0, 1};
+    return {images, divided_up(height, TILE), divided_up(width, TILE), 0, 0, 1};
   }
 
-  // Tiles to transform before each matrix product: few enough to stay in the cache, and enough not
-  // to spend the time on reading kernels.
+  // Tiles to transform before each matrix product: few enough to stay in the cache, enough not to
+  // spend the time on reading kernels, and the same number of blocks for each thread.
   static int64_t block_of(const Tiles& tiles, int64_t channels) {
     constexpr int64_t cache = 1 << 21, least = 64;
     const int64_t fit = cache / (points * channels * static_cast<int64_t>(sizeof(float)));
-    const int64_t share = tiles.count() / at::get_num_threads() + 1;
-    return std::min(std::max(fit, least), share);
+    const int64_t at_once = std::max(fit, least) * at::get_num_threads();
+    const int64_t rounds = std::max<int64_t>(divided_up(tiles.count(), at_once), 1);
+    return std::max<int64_t>(divided_up(tiles.count(), rounds * at::get_num_threads()), 1);
   }
 
   // Calls f(row, image, y, x) for tiles [begin, end): y and x are a tile's first pixel.
@@ -303,22 +305,31 @@ struct Winograd {
     return u;
   }
 
+  // y = what `read` leaves at the points, times u [points, depth, outputs]. Calls read(begin, end,
+  // values) for blocks of tiles, with room for values [points, end - begin, depth].
+  template <typename F>
+  static void multiply(const at::Tensor& u, const Maps& y, const Tiles& tiles, const F& read) {
+    const int64_t depth = u.size(1), block = block_of(tiles, depth + y.channels);
+    for_shares(tiles.count(), block, [&](int64_t, int64_t begin, int64_t end) {
+      const at::Tensor v = at::empty({points, block, depth}, u.options());
+      const at::Tensor m = at::empty({points, block, y.channels}, u.options());
+      for (; begin < end; begin += block) {
+        const int64_t n = std::min(block, end - begin);
+        read(begin, begin + n, v);
+        at::Tensor product = m.narrow(1, 0, n);
+        at::bmm_out(product, v.narrow(1, 0, n), u);
+        from_points(m, y, tiles, begin, begin + n);
+      }
+    });
+  }
+
   // y = x convolved with w.
   static void convolve(const Maps& x, const at::Tensor& w, const Maps& y, int64_t stride,
                        int64_t padding) {
     const at::Tensor u = kernels_at_points(exchanged(w), stride, false).flatten(1, 2);
     const Tiles tiles = tiles_of(y.count, y.height, y.width);
-    const int64_t depth = u.size(1), block = block_of(tiles, depth + y.channels);
-    for_shares(tiles.count(), block, [&](int64_t begin, int64_t end) {
-      const at::Tensor v = at::empty({points, block, depth}, w.options());
-      const at::Tensor m = at::empty({points, block, y.channels}, w.options());
-      for (; begin < end; begin += block) {
-        const int64_t n = std::min(block, end - begin);
-        phases_to_points(x, tiles, stride, padding, begin, begin + n, v);
-        at::Tensor product = m.narrow(1, 0, n);
-        at::bmm_out(product, v.narrow(1, 0, n), u);
-        from_points(m, y, tiles, begin, begin + n);
-      }
+    multiply(u, y, tiles, [&](int64_t begin, int64_t end, const at::Tensor& values) {
+      phases_to_points(x, tiles, stride, padding, begin, end, values);
     });
   }
 
@@ -329,7 +340,7 @@ struct Winograd {
     for (int64_t phase = 0; phase < stride * stride; ++phase) {
       const int64_t fy = phase / stride, fx = phase % stride;
       // Its pixels are at stride * i + f - padding, and `first` is the least i inside of x.
-      const auto first = [&](int64_t f) { return (padding - f + stride - 1) / stride; };
+      const auto first = [&](int64_t f) { return divided_up(padding - f, stride); };
       const auto count = [&](int64_t size, int64_t f) {
         return (size - 1 - f + padding) / stride + 1 - first(f);
       };
@@ -337,18 +348,10 @@ struct Winograd {
       const Tiles in = tiles.moved(first(fy) - TAPS + 1, first(fx) - TAPS + 1, 1);
       const Tiles out = tiles.moved(stride * first(fy) + fy - padding,
                                     stride * first(fx) + fx - padding, stride);
-      const int64_t block = block_of(tiles, x.channels + y.channels);
-      for_shares(tiles.count(), block, [&](int64_t begin, int64_t end) {
-        const at::Tensor v = at::empty({points, block, y.channels}, w.options());
-        const at::Tensor m = at::empty({points, block, x.channels}, w.options());
-        for (; begin < end; begin += block) {
-          const int64_t n = std::min(block, end - begin);
-          to_points<input>(y, in, begin, begin + n, v);
-          at::Tensor product = m.narrow(1, 0, n);
-          at::bmm_out(product, v.narrow(1, 0, n), u.select(1, phase));
-          from_points(m, x, out, begin, begin + n);
-        }
-      });
+      multiply(u.select(1, phase), x, out,
+               [&](int64_t begin, int64_t end, const at::Tensor& values) {
+                 to_points<input>(y, in, begin, end, values);
+               });
     }
   }
 
@@ -358,19 +361,19 @@ struct Winograd {
     const int64_t phases = stride * stride, depth = phases * x.channels;
     const Tiles tiles = tiles_of(y.count, y.height, y.width);
     const int64_t block = block_of(tiles, depth + y.channels);
-    std::vector<at::Tensor> sums(at::get_num_threads());
-    for_shares(tiles.count(), block, [&](int64_t begin, int64_t end) {
+    // One for each share, at the number of its first block, so that they are added up in order.
+    std::vector<at::Tensor> sums(divided_up(tiles.count(), block));
+    for_shares(tiles.count(), block, [&](int64_t share, int64_t begin, int64_t end) {
       const at::Tensor v = at::empty({points, block, depth}, w.options());
       const at::Tensor m = at::empty({points, block, y.channels}, w.options());
       at::Tensor sum = at::empty({points, y.channels, depth}, w.options());
-      for (int64_t at = begin; at < end; at += block) {
-        const int64_t n = std::min(block, end - at);
-        phases_to_points(x, tiles, stride, padding, at, at + n, v);
-        to_points<output_adjoint>(y, tiles, at, at + n, m);
-        const double beta = at == begin ? 0.0 : 1.0;  // the first time, nothing is there
+      for (double beta = 0.0; begin < end; begin += block, beta = 1.0) {  // at first it is empty
+        const int64_t n = std::min(block, end - begin);
+        phases_to_points(x, tiles, stride, padding, begin, begin + n, v);
+        to_points<output_adjoint>(y, tiles, begin, begin + n, m);
         at::baddbmm_out(sum, sum, m.narrow(1, 0, n).mT(), v.narrow(1, 0, n), beta);
       }
-      sums[at::get_thread_num()] = sum;
+      sums[share] = sum;
     });
     std::erase_if(sums, [](const at::Tensor& sum) { return !sum.defined(); });
     if (sums.empty()) return static_cast<void>(w.zero_());
@@ -393,24 +396,39 @@ void with_winograd(const at::Tensor& w, int64_t stride, const F& f) {
               w.sizes(), " and ", stride);
 }
 
-// x [N, inputs, H, W] and w [outputs, inputs, k, k], or y [N, outputs, H', W'] in x's place.
-void check(const at::Tensor& images, const at::Tensor& w, int64_t channels_axis) {
-  check_image(images);
-  check_dtype("x", images, {at::kFloat});
-  check_parameter("w", w, images);
-  TORCH_CHECK(w.dim() == 4 && w.size(2) == w.size(3), "w: expected [outputs, inputs, k, k], got ",
-              w.sizes());
-  TORCH_CHECK(w.size(0) % 8 == 0 && w.size(1) % 8 == 0,
-              "w: expected multiples of 8 channels, got ", w.sizes());
-  TORCH_CHECK(images.size(1) == w.size(channels_axis), "x: expected ", w.size(channels_axis),
-              " channels, got ", images.sizes());
+void check_maps(const char* name, const at::Tensor& maps) {
+  TORCH_CHECK(maps.dim() == 4, name, ": expected [N, C, H, W], got ", maps.sizes());
+  check_dtype(name, maps, {at::kFloat});
+}
+
+void check_weights(const at::Tensor& w) {
+  check_maps("w", w);
+  TORCH_CHECK(w.numel() > 0 && w.size(2) == w.size(3) && w.size(0) % 8 == 0 && w.size(1) % 8 == 0,
+              "w: expected [outputs, inputs, k, k], channels in multiples of 8, got ", w.sizes());
+}
+
+// The size of y for that of x, and a check that each has the channels of w.
+std::vector<int64_t> output_size(at::IntArrayRef x, at::IntArrayRef w, int64_t stride,
+                                 int64_t padding) {
+  TORCH_CHECK(stride >= 1 && padding >= 0, "stride, padding: expected at least 1 and 0, got ",
+              stride, " and ", padding);
+  TORCH_CHECK(x[1] == w[1], "x: expected ", w[1], " channels, got ", x);
+  const auto size = [&](int64_t n) {
+    TORCH_CHECK(n + 2 * padding >= w[2], "x: expected at least the kernel's size, got ", x);
+    return (n + 2 * padding - w[2]) / stride + 1;
+  };
+  return {x[0], w[0], size(x[2]), size(x[3])};
+}
+
+void check_output(const at::Tensor& y, at::IntArrayRef size) {
+  TORCH_CHECK(y.sizes() == size, "y: expected ", size, ", got ", y.sizes());
 }
 
 at::Tensor conv2d(const at::Tensor& x, const at::Tensor& w, int64_t stride, int64_t padding) {
-  check(x, w, 1);
-  const auto size = [&](int64_t n) { return (n + 2 * padding - w.size(2)) / stride + 1; };
-  const at::Tensor y = at::empty({x.size(0), w.size(0), size(x.size(2)), size(x.size(3))},
-                                 x.options(), at::MemoryFormat::ChannelsLast);
+  check_maps("x", x);
+  check_weights(w);
+  const auto size = output_size(x.sizes(), w.sizes(), stride, padding);
+  const at::Tensor y = at::empty(size, x.options(), at::MemoryFormat::ChannelsLast);
   const at::Tensor dense = channels_last(x);
   with_winograd(w, stride, [&]<typename W>() {
     W::convolve(Maps(dense), w, Maps(y), stride, padding);
@@ -420,9 +438,12 @@ at::Tensor conv2d(const at::Tensor& x, const at::Tensor& w, int64_t stride, int6
 
 at::Tensor conv2d_input(const at::Tensor& y, const at::Tensor& w, int64_t stride, int64_t padding,
                         at::IntArrayRef size) {
-  check(y, w, 0);
-  const at::Tensor x = at::empty({y.size(0), w.size(1), size[0], size[1]}, y.options(),
-                                 at::MemoryFormat::ChannelsLast);
+  check_maps("y", y);
+  check_weights(w);
+  TORCH_CHECK(size.size() == 2, "size: expected [H, W], got ", size);
+  const std::array<int64_t, 4> sizes{y.size(0), w.size(1), size[0], size[1]};
+  check_output(y, output_size(sizes, w.sizes(), stride, padding));
+  const at::Tensor x = at::empty(sizes, y.options(), at::MemoryFormat::ChannelsLast);
   const at::Tensor dense = channels_last(y), weights = channels_last(w);
   with_winograd(w, stride, [&]<typename W>() {
     W::convolve_transposed(Maps(dense), weights, Maps(x), stride, padding);
@@ -432,10 +453,12 @@ at::Tensor conv2d_input(const at::Tensor& y, const at::Tensor& w, int64_t stride
 
 at::Tensor conv2d_weight(const at::Tensor& x, const at::Tensor& y, int64_t stride, int64_t padding,
                          int64_t kernel) {
-  check_image(y);
+  check_maps("x", x);
+  check_maps("y", y);
   const at::Tensor w = at::empty({y.size(1), x.size(1), kernel, kernel}, x.options(),
                                  at::MemoryFormat::ChannelsLast);
-  check(x, w, 1);
+  check_weights(w);
+  check_output(y, output_size(x.sizes(), w.sizes(), stride, padding));
   const at::Tensor dense_x = channels_last(x), dense_y = channels_last(y);
   with_winograd(w, stride, [&]<typename W>() {
     W::correlate(Maps(dense_x), Maps(dense_y), w, stride, padding);
