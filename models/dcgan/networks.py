@@ -61,7 +61,12 @@ class Generator(nn.Module):
     """4x4 transposed convolutions: the first makes a 4x4 map of z, each other doubles it."""
 
     def __init__(
-        self, z_dim: int, channels: Sequence[int], bias: bool, slope: float, impl: Impl
+        self,
+        z_dim: int,
+        channels: Sequence[int],
+        bias: bool,
+        slope: float = 0.0,
+        impl: Impl = "auto",
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [Project(z_dim, channels[0], bias)]
@@ -85,7 +90,7 @@ class Discriminator(nn.Module):
         slope: float,
         norm: bool,
         first_norm: bool,
-        impl: Impl,
+        impl: Impl = "auto",
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
