@@ -97,18 +97,14 @@ def _cases(device: torch.device) -> list[Case]:
 
 def _convolutions() -> list[Case]:
     """A StyleGAN's, and a DCGAN's of stride 2."""
-    channels = SHAPE[1]
-    w3, w4 = (torch.randn(channels, channels, k, k, requires_grad=True) for k in (3, 4))
+    layout = torch.channels_last
+    w3, w4 = (
+        torch.randn(SHAPE[1], SHAPE[1], k, k).to(memory_format=layout).requires_grad_()
+        for k in (3, 4)
+    )
     return [
-        Case(
-            "conv 3x3", lambda x, i: conv2d(x, w3, None, 1, 1, i), "2", layout=torch.channels_last
-        ),
-        Case(
-            "conv 4x4, stride 2",
-            lambda x, i: conv2d(x, w4, None, 2, 1, i),
-            "1",
-            layout=torch.channels_last,
-        ),
+        Case("conv 3x3", lambda x, i: conv2d(x, w3, None, 1, 1, i), "2", layout=layout),
+        Case("conv 4x4, stride 2", lambda x, i: conv2d(x, w4, None, 2, 1, i), "1", layout=layout),
     ]
 
 
