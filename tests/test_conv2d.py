@@ -144,12 +144,12 @@ def test_scipy_agrees(conv: Conv) -> None:
 
 
 def test_bias_is_added() -> None:
-    x, w = (
-        t.float().contiguous(memory_format=LAST)
-        for t in Conv(3, 1, 1, 64, 64, (4, 32, 32)).tensors()
-    )
+    x, w = worth_it()
     b = torch.randn(64)
-    torch.testing.assert_close(conv2d(x, w, b, 1, 1), F.conv2d(x, w, b, 1, 1), rtol=1e-3, atol=1e-3)
+    with Called() as calls:
+        y = conv2d(x, w, b, 1, 1)
+    assert calls.names == {"conv2d"}
+    torch.testing.assert_close(y, F.conv2d(x, w, b, 1, 1), rtol=1e-3, atol=1e-3)
 
 
 def test_layouts_do_not_matter() -> None:
@@ -167,10 +167,12 @@ def test_layouts_do_not_matter() -> None:
             assert torch.equal(ops.conv2d(other, weights, 1, 1), expected)
 
 
+@pytest.mark.usefixtures("whatever_the_size")
 def test_the_same_bits_each_time() -> None:
     """Else no resumed run were the run that was not interrupted."""
-    conv = CONVS[4]
-    first, second = (run(conv2d, conv, torch.float32) for _ in range(2))
+    with Called() as calls:
+        first, second = (run(conv2d, CONVS[4], torch.float32) for _ in range(2))
+    assert calls.names == {"conv2d", "conv2d_input", "conv2d_weight"}
     for a, b in zip(first, second, strict=True):
         assert torch.equal(a, b)
 
@@ -212,8 +214,13 @@ def worth_it() -> tuple[Tensor, Tensor]:
     return x.to(memory_format=LAST), w.to(memory_format=LAST)
 
 
+def repeated(w: Tensor, outputs: int, inputs: int) -> Tensor:
+    return w.repeat(outputs, inputs, 1, 1).contiguous(memory_format=LAST)
+
+
 def test_compiled_where_it_pays() -> None:
     x, w = worth_it()
+    assert called(x, repeated(w, 4, 1), 1, 1) == {"conv2d"}
     assert called(x, w, 1, 1) == called(x, w, 1, 1, "native") == {"conv2d"}
     assert called(x.contiguous(), w, 1, 1) == {"conv2d"}
     with Called() as calls:
@@ -233,9 +240,9 @@ def test_compiled_where_it_pays() -> None:
         lambda x, w: (x, w[..., :1], 1, 1),
         lambda x, w: (x, w[:60], 1, 1),
         lambda x, w: (x[:, :3], w[:, :3], 1, 1),
-        lambda x, w: (x[:1, :, :16, :16], w.repeat(8, 1, 1, 1), 1, 1),  # few tiles
+        lambda x, w: (x[:1, :, :16, :16], repeated(w, 64, 1), 1, 1),  # few tiles
         lambda x, w: (x[:, :8], w[:8, :8], 1, 1),  # few products
-        lambda x, w: (x.repeat(1, 16, 1, 1), w.repeat(16, 16, 1, 1), 1, 1),  # too many weights
+        lambda x, w: (x.repeat(1, 16, 1, 1), repeated(w, 16, 16), 1, 1),  # too many weights
     ],
 )
 def test_plain_torch_where_not(other: Callable[..., tuple[Any, ...]]) -> None:

@@ -254,7 +254,7 @@ struct Winograd {
     });
   }
 
-  // The four phases of x, for tiles of an output that starts at -padding; channels side by side.
+  // The phases of x, four at a stride of 2, for tiles of an output that starts at -padding; channels side by side.
   static void phases_to_points(const Maps& x, const Tiles& tiles, int64_t stride, int64_t padding,
                                int64_t begin, int64_t end, const at::Tensor& values) {
     for (int64_t phase = 0; phase < stride * stride; ++phase) {
